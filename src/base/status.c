@@ -1,0 +1,59 @@
+/* base/status.c -- see base/status.h. */
+#include "base/status.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const names[ST_STATUS_COUNT] = {
+	[ST_OK] = "ok",
+	[ST_AGAIN] = "again",
+	[ST_BAD_INPUT] = "bad input",
+	[ST_TOO_BIG] = "too big",
+	[ST_NOT_FOUND] = "not found",
+	[ST_CONFLICT] = "conflict",
+	[ST_DENIED] = "denied",
+	[ST_EXPIRED] = "expired",
+	[ST_UNSUPPORTED] = "unsupported",
+	[ST_IO] = "input/output error",
+	[ST_UNCERTAIN] = "uncertain",
+	[ST_CLOSED] = "closed",
+	[ST_TIMEOUT] = "timeout",
+	[ST_BUSY] = "busy",
+};
+
+const char *status_name(enum status s)
+{
+	return (unsigned)s < ST_STATUS_COUNT ? names[s] : "unknown";
+}
+
+void err_set(struct err *e, const char *fmt, ...)
+{
+	char text[sizeof e->text]; /* aside: the arguments may point into e */
+	va_list ap;
+
+	if (!e)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	memcpy(e->text, text, sizeof text);
+}
+
+void err_prefix(struct err *e, const char *fmt, ...)
+{
+	char prefix[sizeof e->text];
+	struct err old;
+	size_t n;
+	va_list ap;
+
+	if (!e)
+		return;
+	old = *e;
+	va_start(ap, fmt);
+	vsnprintf(prefix, sizeof prefix, fmt, ap);
+	va_end(ap);
+	n = strlen(prefix);
+	memcpy(e->text, prefix, n + 1);
+	snprintf(e->text + n, sizeof e->text - n, ": %s", old.text);
+}
