@@ -40,7 +40,7 @@ struct node {
 	char *name;                /* MagicDNS label, valid and unique in the tailnet; owned */
 	struct ip_addr ip4, ip6;   /* family IP_NONE where not given */
 	struct str_list *tags;     /* sorted, with "tag:"; NULL if owned by a user */
-	struct prefix_list *announced_routes; /* Hostinfo.RoutableIPs as a sorted set */
+	struct prefix_list *announced_routes; /* Hostinfo.RoutableIPs masked, in the client's order, no duplicates (compare as sets) */
 	struct prefix_list *approved_routes;  /* sorted set; may hold what is not announced */
 	struct str_list *request_tags;        /* Hostinfo.RequestTags, sorted */
 	struct str_list *ssh_host_keys;       /* Hostinfo.sshHostKeys */
