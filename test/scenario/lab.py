@@ -231,6 +231,28 @@ class Space:
         p = self.run("getent", family, name, check=False)
         return sorted({line.split()[0] for line in p.stdout.splitlines()})
 
+    def bridge(self, address):
+        """Give this space a bridge br0 with an address, for spaces to attach to."""
+        self.ip("link", "add", "br0", "type", "bridge", "forward_delay", "0")
+        self.ip("addr", "add", address, "dev", "br0")
+        self.ip("link", "set", "br0", "up")
+
+    def dns_server(self, address, answer):
+        """Answer every A question over UDP with the address `answer`, every other with nothing."""
+        code = ("import socket,sys\n"
+                "s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)\n"
+                "s.bind((sys.argv[1],53)); print('ready',flush=True)\n"
+                "while True:\n"
+                "    q,peer=s.recvfrom(1500)\n"
+                "    e=q.index(b'\\0',12)+5\n"
+                "    a=q[e-4:e-2]==b'\\0\\x01'\n"
+                "    r=q[:2]+b'\\x81\\x80\\0\\x01'+(b'\\0\\x01' if a else b'\\0\\0')+b'\\0'*4+q[12:e]\n"
+                "    if a: r+=b'\\xc0\\x0c\\0\\x01\\0\\x01\\0\\0\\0\\x01\\0\\x04'+socket.inet_aton(sys.argv[2])\n"
+                "    print(q[12:e-5],flush=True); s.sendto(r,peer)\n")
+        p = self.spawn(sys.executable, "-c", code, address, answer, log="dns.log")
+        until("DNS server", lambda: "ready" in open(os.path.join(self.dir, "dns.log")).read())
+        return p
+
     def ping_os(self, address):
         """Does one ICMP echo come back?"""
         return self.run("ping", "-c1", "-W2", address, check=False).returncode == 0
@@ -431,6 +453,35 @@ class Node(Space):
     def unblock_udp(self):
         self.run("nft", "delete", "table", "inet", "lab")
 
+    def stub_network(self, name, subnet, forward=True):
+        """A host behind this node, in a network that only this node reaches. Returns the host; .lan is its address."""
+        net = ipaddress.ip_network(subnet)
+        self.bridge(f"{net[1]}/{net.prefixlen}")
+        host = Space(self.lab, name)
+        host.lan = str(net[10])
+        host.attach(self, "eth0", f"{host.lan}/{net.prefixlen}")
+        host.ip("route", "add", "default", "via", str(net[1]), "dev", "eth0")
+        if forward:
+            self.run("sysctl", "-q", "-w", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
+        host.listen(80)
+        return host
+
+    def reaches(self, address, port, who, timeout=20):
+        """Wait until a TCP connection is answered by the listener of `who`. Returns the source address it saw."""
+        def probe():
+            got = self.dial(address, port)
+            assert got.split()[0] == who, got
+            return got.split()[1]
+        return until(f"{self.name} reaches {who} at {address}:{port}", probe, timeout)
+
+    def reaches_not(self, address, port, timeout=20):
+        """Wait until a TCP connection is not answered any more."""
+        def probe():
+            got = self.dial(address, port, timeout=1.5)
+            assert got in ("timeout", "refused") or got.startswith("unreachable"), got
+            return True
+        until(f"{self.name} does not reach {address}:{port}", probe, timeout)
+
     def unplug(self):
         """Pull the cable: nothing comes or goes, nobody is told."""
         self.ip("link", "set", "eth0", "down")
@@ -452,9 +503,7 @@ class Router(Space):
         self.hosts = (str(h) for h in list(net.hosts())[10:])
         self.outside = lab.next_address()
         self.attach(lab.bridge, "eth0", self.outside + "/24")
-        self.ip("link", "add", "br0", "type", "bridge", "forward_delay", "0")
-        self.ip("addr", "add", self.inside + "/24", "dev", "br0")
-        self.ip("link", "set", "br0", "up")
+        self.bridge(self.inside + "/24")
         self.ip("route", "add", "default", "via", "10.77.0.254", "dev", "eth0", "onlink")
         self.run("sysctl", "-q", "-w", "net.ipv4.ip_forward=1")
         # hard: another outside port for each destination, so a port learned from one peer serves no other

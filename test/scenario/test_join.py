@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from lab import BOTH, DOMAIN, NEW, OLD, SERVER_IP, URL, never, until
+from lab import BOTH, DOMAIN, NEW, OLD, URL, never, until
 
 
 @pytest.mark.parametrize("version", BOTH)
@@ -80,7 +80,8 @@ def test_a_killed_client_goes_offline_and_returns_with_the_same_address(lab):
     n1.sees_online("n2", False, timeout=30)
     n2.start()
     n1.sees_online("n2")
-    assert n2.state() == "Running" and n2.ip4 == was
+    until("it runs", lambda: n2.state() == "Running")
+    assert n2.ip4 == was
     n1.ping(was)
     assert len(lab.server.nodes()) == 2
 
@@ -195,7 +196,6 @@ def test_server_tells_nothing_of_others_to_strangers(lab):
         assert out.rsplit("\n", 1)[1] in ("401", "404", "405"), (path, out)
         assert "n1" not in out and "anna" not in out
     assert '"pass"' in lab.server.http("/health").stdout
-    assert SERVER_IP not in out
 
 
 def test_idle_network_is_silent(lab):

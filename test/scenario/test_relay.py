@@ -1,0 +1,106 @@
+"""The relay: what remains when no UDP goes, and who needs it behind which NAT."""
+import signal
+
+import pytest
+
+from lab import BOTH, NEW, OLD, Router, until
+
+
+@pytest.mark.parametrize("version", BOTH)
+def test_without_udp_everything_goes_by_the_relay(lab, version):
+    key = lab.server.auth_key("anna")
+    n1, n2 = lab.node("n1", version, start=False), lab.node("n2", NEW, start=False)
+    for n in (n1, n2):
+        n.block_udp()
+        n.start()
+        n.up(key=key)
+    assert "via DERP" in n1.ping(n2.ip4, direct=False)
+    n2.listen(80)
+    n1.reaches(n2.ip4, 80, "n2")
+    n2.ping(n1.ip6, direct=False)
+    assert n1.ping_os(n2.ip4)
+    # The relay goes and comes back; nobody logs in again.
+    lab.server.restart(signal.SIGKILL)
+    n1.ping(n2.ip4, direct=False, timeout=60)
+
+
+def test_bulk_through_the_relay_arrives_whole(lab):
+    key = lab.server.auth_key("anna")
+    n1, n2 = lab.node("n1", NEW, start=False), lab.node("n2", OLD, start=False)
+    for n in (n1, n2):
+        n.block_udp()
+        n.start()
+        n.up(key=key)
+    n1.ping(n2.ip4, direct=False)
+    size = 20_000_000
+    n2.spawn("sh", "-c", f"exec python3 -c \"import socket,hashlib;"
+             f"s=socket.create_server(('0.0.0.0',9000));print('ready',flush=True);c,_=s.accept();h=hashlib.sha256();n=0\n"
+             f"while n<{size}:\n d=c.recv(65536)\n if not d: break\n h.update(d);n+=len(d)\n"
+             f"print(n,h.hexdigest(),flush=True)\"", log="sink.log")
+    read = lambda: open(f"{n2.dir}/sink.log").read()  # noqa: E731
+    until("sink", lambda: "ready" in read())
+    sent = n1.run("python3", "-c", "import socket,hashlib,os,sys;h=hashlib.sha256()\n"
+                  f"c=socket.create_connection(('{n2.ip4}',9000))\n"
+                  f"for _ in range({size}//50000):\n d=os.urandom(50000);h.update(d);c.sendall(d)\n"
+                  "c.close();print(h.hexdigest())", timeout=90).stdout.strip()
+    until("all arrived", lambda: read().split("ready\n")[1].strip() == f"{size} {sent}", timeout=30)
+
+
+def test_direct_as_soon_as_udp_goes(lab):
+    n1, n2 = lab.pair((NEW, NEW))
+    n1.ping(n2.ip4, direct=True)
+    n2.block_udp()
+    n1.ping(n2.ip4, direct=False, timeout=60)
+    n2.unblock_udp()
+    n1.ping(n2.ip4, direct=True, timeout=60)
+
+
+def test_two_behind_easy_nat_find_a_direct_way(lab):
+    key = lab.server.auth_key("anna")
+    r1, r2 = Router(lab, "r1", "192.168.51.0/24"), Router(lab, "r2", "192.168.52.0/24")
+    n1, n2 = lab.node("n1", NEW, key=key, net=r1), lab.node("n2", OLD, key=key, net=r2)
+    line = n1.ping(n2.ip4, direct=True, timeout=60)
+    assert f"via {r2.outside}:" in line, line
+
+
+def test_two_behind_hard_nat_use_the_relay(lab):
+    key = lab.server.auth_key("anna")
+    r1 = Router(lab, "r1", "192.168.51.0/24", hard=True)
+    r2 = Router(lab, "r2", "192.168.52.0/24", hard=True)
+    n1, n2 = lab.node("n1", NEW, key=key, net=r1), lab.node("n2", NEW, key=key, net=r2)
+    assert "via DERP" in n1.ping(n2.ip4)
+    n2.listen(80)
+    n1.reaches(n2.ip4, 80, "n2")
+    assert "via DERP" in n2.ping(n1.ip4)
+
+
+def test_a_relay_by_websocket(lab):
+    key = lab.server.auth_key("anna")
+    n1, n2 = lab.node("n1", NEW, start=False), lab.node("n2", NEW, start=False)
+    for n in (n1, n2):
+        n.block_udp()
+        n.start(env={"TS_DEBUG_DERP_WS_CLIENT": "1"})
+        n.up(key=key)
+    n1.ping(n2.ip4, direct=False)
+    assert "websocket" in n1.log().lower()
+
+
+def test_a_relay_of_another_make(make_lab):
+    """A DERP map from a file names a relay that is not ours."""
+    lab = make_lab(relay="derper")
+    n1, n2 = lab.pair()
+    n1.block_udp()
+    n1.ping(n2.ip4, direct=False, timeout=60)
+
+
+def test_the_relay_admits_no_strangers(make_lab):
+    """A node of another network is turned away by the relay of this one."""
+    lab = make_lab()
+    n1 = lab.node("n1", NEW, user="anna")
+    until("served", lambda: n1.self_status()["Relay"] == "lab")
+    lab.server.cli("nodes", "delete", "-i", lab.server.node_id("n1"), "--force")
+    out = lab.server.http("/derp/probe", "-o", "/dev/null", "-w", "%{http_code}").stdout
+    assert out == "200"
+    key = n1.self_status()["PublicKey"]
+    out = lab.server.http("/verify", "-d", '{"NodePublic":"%s","Source":"10.77.0.11"}' % key).stdout
+    assert '"Allow":false' in out.replace(" ", ""), out

@@ -1,0 +1,142 @@
+"""Subnet routes and exit nodes: announced, approved, used, taken back, and who takes over."""
+import signal
+
+import pytest
+
+from lab import BOTH, NEW, OLD, never, until
+
+NET = "192.168.77.0/24"
+WORLD = "203.0.113.10"
+EXIT = ("0.0.0.0/0", "::/0")
+
+
+def routes_of(lab, name):
+    n = lab.server.node(name)
+    return tuple(sorted(n[k]) for k in ("availableRoutes", "approvedRoutes", "subnetRoutes"))
+
+
+def gets(node, peer, prefix):
+    return prefix in (node.peer(peer) or {}).get("AllowedIPs", [])
+
+
+@pytest.mark.parametrize("version", BOTH)
+def test_a_route_is_served_when_approved_and_not_before(lab, version):
+    key = lab.server.auth_key("anna")
+    r = lab.node("r", version, key=key, args=[f"--advertise-routes={NET}"])
+    host = r.stub_network("host", NET)
+    n = lab.node("n", OLD if version == NEW else NEW, key=key, args=["--accept-routes"])
+    n.sees_online("r")
+    until("announced", lambda: routes_of(lab, "r") == ([NET], [], []))
+    assert not gets(n, "r", NET)
+    assert n.dial(host.lan, 80, 1.5).split()[0] != "host"
+    lab.server.approve_routes("r", NET)
+    assert routes_of(lab, "r") == ([NET], [NET], [NET])
+    until("the peer hears", lambda: gets(n, "r", NET))
+    assert n.reaches(host.lan, 80, "host") == "192.168.77.1", "the router hides who asks"
+    assert NET in lab.server.cli("nodes", "list-routes").stdout
+    lab.server.approve_routes("r")
+    until("the peer hears", lambda: not gets(n, "r", NET))
+    n.reaches_not(host.lan, 80)
+    assert routes_of(lab, "r") == ([NET], [], [])
+
+
+def test_announced_later_and_withdrawn(lab):
+    key = lab.server.auth_key("anna")
+    r, n = lab.node("r", NEW, key=key), lab.node("n", NEW, key=key)
+    r.ts("set", f"--advertise-routes={NET}")
+    until("announced", lambda: routes_of(lab, "r")[0] == [NET])
+    lab.server.approve_routes("r", NET)
+    until("the peer hears", lambda: gets(n, "r", NET))
+    r.ts("set", "--advertise-routes=")
+    until("withdrawn", lambda: routes_of(lab, "r") == ([], [NET], []))
+    until("the peer hears", lambda: not gets(n, "r", NET))
+    # What was approved stays so, for when it is announced again.
+    r.ts("set", f"--advertise-routes={NET}")
+    until("the peer hears", lambda: gets(n, "r", NET))
+
+
+@pytest.mark.parametrize("version", BOTH)
+def test_an_exit_node_carries_everything(lab, version):
+    key = lab.server.auth_key("anna")
+    x = lab.node("x", NEW, key=key, args=["--advertise-exit-node"])
+    world = x.stub_network("world", "192.168.78.0/24")
+    # A client refuses to be the way to its own local networks, so the world is one hop further.
+    world.ip("addr", "add", WORLD + "/32", "dev", "lo")
+    x.ip("route", "add", WORLD, "via", world.lan)
+    n = lab.node("n", version, key=key)
+    n.sees_online("x")
+    assert not n.peer("x")["ExitNodeOption"]
+    assert n.dial(WORLD, 80, 1.5).split()[0] != "world"
+    lab.server.approve_routes("x", EXIT[0])  # one of the two stands for both
+    until("offered", lambda: n.peer("x")["ExitNodeOption"])
+    assert routes_of(lab, "x")[1] == sorted(EXIT)
+    assert "x." in n.ts("exit-node", "list").stdout
+    n.ts("set", "--exit-node=x")
+    until("in use", lambda: n.peer("x")["ExitNode"])
+    n.reaches(WORLD, 80, "world")
+    n.ts("set", "--exit-node=")
+    n.reaches_not(WORLD, 80)
+
+
+def test_approved_by_policy(lab):
+    for u in ("anna", "ben"):
+        lab.server.user(u)
+    lab.server.set_policy({
+        "tagOwners": {"tag:router": ["anna@"]},
+        "acls": [{"action": "accept", "src": ["*"], "dst": ["*:*"]}],
+        "autoApprovers": {"routes": {"192.168.0.0/16": ["tag:router"]}, "exitNode": ["anna@"]},
+    })
+    n = lab.node("n", NEW, user="anna")
+    lab.node("r", NEW, key=lab.server.auth_key(tags=["tag:router"]), args=[f"--advertise-routes={NET},10.1.0.0/16"])
+    until("approved", lambda: gets(n, "r", NET))
+    assert routes_of(lab, "r") == (["10.1.0.0/16", NET], [NET], [NET]), "within the prefix only"
+    lab.node("x", OLD, user="anna", args=["--advertise-exit-node"])
+    until("approved", lambda: n.peer("x")["ExitNodeOption"])
+    lab.node("y", OLD, user="ben", args=["--advertise-exit-node"])
+    n.sees_online("y")
+    until("announced", lambda: routes_of(lab, "y")[0] == sorted(EXIT))
+    assert not n.peer("y")["ExitNodeOption"]
+
+
+def test_only_who_may_use_a_route_is_told_of_it(lab):
+    for u in ("anna", "ben", "carl"):
+        lab.server.user(u)
+    lab.server.set_policy({"acls": [
+        {"action": "accept", "src": ["anna@"], "dst": ["192.168.77.0/24:80"]},
+        {"action": "accept", "src": ["ben@"], "dst": ["carl@:*"]},
+    ]})
+    r = lab.node("r", NEW, user="carl", args=[f"--advertise-routes={NET}"])
+    host = r.stub_network("host", NET)
+    host.listen(81)
+    a = lab.node("a", NEW, user="anna", args=["--accept-routes"])
+    b = lab.node("b", NEW, user="ben", args=["--accept-routes"])
+    until("announced", lambda: routes_of(lab, "r")[0] == [NET])
+    lab.server.approve_routes("r", NET)
+    until("told", lambda: gets(a, "r", NET))
+    a.reaches(host.lan, 80, "host")
+    assert a.dial(host.lan, 81, 1.5) != "host 192.168.77.1"
+    b.sees("r")
+    assert not gets(b, "r", NET)
+
+
+def test_the_second_router_takes_over_and_keeps(lab):
+    key = lab.server.auth_key("anna")
+    n = lab.node("n", NEW, key=key, args=["--accept-routes"])
+    routers = []
+    for name in ("r1", "r2"):
+        r = lab.node(name, NEW, key=key, args=[f"--advertise-routes={NET}"])
+        r.stub_network("host-" + name, NET)
+        until("announced", lambda name=name: routes_of(lab, name)[0] == [NET])
+        lab.server.approve_routes(name, NET)
+        routers.append(r)
+    r1, _ = routers
+    until("the first serves", lambda: gets(n, "r1", NET) and not gets(n, "r2", NET))
+    n.reaches("192.168.77.10", 80, "host-r1")
+    r1.kill(signal.SIGKILL)
+    until("the second serves", lambda: gets(n, "r2", NET) and not gets(n, "r1", NET), timeout=40)
+    n.reaches("192.168.77.10", 80, "host-r2")
+    assert routes_of(lab, "r2")[2] == [NET] and routes_of(lab, "r1")[2] == []
+    r1.start()
+    n.sees_online("r1")
+    never("it gives back", lambda: gets(n, "r1", NET), seconds=2)
+    assert gets(n, "r2", NET)
