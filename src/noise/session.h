@@ -42,13 +42,31 @@ size_t noise_sealed_len(size_t n);
 enum status noise_session_seal(struct noise_session *s, struct bytes plain, struct buf *out) MUST_CHECK;
 
 /**
+ * The same into plain memory: noise_sealed_len(plain.n) bytes at `out`, which lie apart from `plain`.
+ * ST_CLOSED as above.
+ */
+enum status noise_session_seal_to(struct noise_session *s, struct bytes plain, uint8_t *out) MUST_CHECK;
+
+/**
+ * Open the record at the front of `in`.
+ *
+ * out       apart from `in`; its first *n_out bytes are set on ST_OK. May be none: skip such a record.
+ * used_out  set on ST_OK only: bytes of `in` to drop.
+ *
+ * ST_AGAIN   less than a record is there.
+ * ST_CLOSED  the stream is lost: a frame that is no record, that is too long, that does not open, or the counter is used
+ *            up; also on every later call.
+ */
+enum status noise_session_open_record(struct noise_session *s, struct bytes in, uint8_t out[static NOISE_PLAIN_MAX],
+				      size_t *n_out, size_t *used_out) MUST_CHECK;
+
+/**
  * Open the whole records at the front of `in` and append what they carry to `out`.
  *
- * used_out  set always: bytes of `in` that are done with (0 if no whole record is there). Records stay for the next call
- *           when what they carry would not fit into `out`.
- * ST_OK     also when nothing was whole: more is needed.
- * ST_CLOSED the stream is lost: a frame that is no record, that is too long, that does not open, or the counter is used
- *           up; also on every later call. What stood before it has been appended.
+ * used_out   set always: bytes of `in` that are done with (0 if no whole record is there). Records stay for the next call
+ *            when `out` has no room for NOISE_PLAIN_MAX more bytes.
+ * ST_OK      also when nothing was whole: more is needed.
+ * ST_CLOSED  as above; what stood before the bad record has been appended.
  */
 enum status noise_session_open(struct noise_session *s, struct bytes in, struct buf *out, size_t *used_out) MUST_CHECK;
 
