@@ -423,7 +423,7 @@ class Node(Space):
 
         Returns the last line."""
         def once():
-            p = self.ts("ping", "-c", "1", "--timeout=3s", "--until-direct=false", target, check=False, timeout=20)
+            p = self.ts("ping", "-c", "1", "--timeout=700ms", "--until-direct=false", target, check=False, timeout=20)
             line = (p.stdout.strip().splitlines() or [p.stderr])[-1]
             if "pong from" not in p.stdout:
                 raise Failed(p.stdout + p.stderr)
@@ -510,7 +510,9 @@ class Router(Space):
         how = "masquerade random,fully-random" if hard else "masquerade"
         self.nft("table ip lab {\n"
                  f"  chain nat {{ type nat hook postrouting priority srcnat; oifname eth0 {how}; }}\n"
-                 "  chain fwd { type filter hook forward priority filter; policy drop;\n"
+                 # What nobody asked for is dropped unanswered, as home routers do; an answer would use up the outside port.
+                 "  chain self { type filter hook input priority filter; iifname eth0 ct state new drop; }\n"
+                 "  chain pass { type filter hook forward priority filter; policy drop;\n"
                  "    ct state established,related accept; iifname br0 accept; }\n}\n")
 
     def next_address(self):

@@ -43,6 +43,7 @@ def test_a_login_turned_down(lab):
     _, url = n.up_url()
     number = url.rstrip("/").split("/")[-1]
     lab.server.cli("auth", "reject", "--auth-id", number)
+    until("another link is shown", lambda: n.api("status")["AuthURL"] not in ("", url))
     out = lab.server.cli("auth", "register", "--auth-id", number, "--user", "anna", check=False)
     assert out.returncode == 1
     assert lab.server.nodes() == {} and n.state() != "Running"

@@ -74,17 +74,6 @@ def test_two_behind_hard_nat_use_the_relay(lab):
     assert "via DERP" in n2.ping(n1.ip4)
 
 
-def test_a_relay_by_websocket(lab):
-    key = lab.server.auth_key("anna")
-    n1, n2 = lab.node("n1", NEW, start=False), lab.node("n2", NEW, start=False)
-    for n in (n1, n2):
-        n.block_udp()
-        n.start(env={"TS_DEBUG_DERP_WS_CLIENT": "1"})
-        n.up(key=key)
-    n1.ping(n2.ip4, direct=False)
-    assert "websocket" in n1.log().lower()
-
-
 def test_a_relay_of_another_make(make_lab):
     """A DERP map from a file names a relay that is not ours."""
     lab = make_lab(relay="derper")
