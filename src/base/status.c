@@ -40,6 +40,16 @@ void err_set(struct err *e, const char *fmt, ...)
 	memcpy(e->text, text, sizeof text);
 }
 
+/* Copy `s` with its NUL, cut at `room` bytes; returns the bytes without the NUL. */
+static size_t put_cut(char *to, size_t room, const char *s)
+{
+	size_t n = strnlen(s, room - 1);
+
+	memcpy(to, s, n);
+	to[n] = 0;
+	return n;
+}
+
 void err_prefix(struct err *e, const char *fmt, ...)
 {
 	char prefix[sizeof e->text];
@@ -55,5 +65,6 @@ void err_prefix(struct err *e, const char *fmt, ...)
 	va_end(ap);
 	n = strlen(prefix);
 	memcpy(e->text, prefix, n + 1);
-	snprintf(e->text + n, sizeof e->text - n, ": %s", old.text);
+	n += put_cut(e->text + n, sizeof e->text - n, ": ");
+	put_cut(e->text + n, sizeof e->text - n, old.text);
 }
