@@ -36,6 +36,7 @@ struct node {
 	enum register_method method;
 	key_id auth_key;           /* pre-auth key it came with, or 0 */
 	bool ephemeral;
+	bool expired;              /* key_expiry_ns has passed: told by the writer's timer, encoders look at this and at no clock */
 	char *hostname;            /* as the client says; owned, UTF-8, at most NODE_HOSTNAME_MAX bytes */
 	char *name;                /* MagicDNS label, valid and unique in the tailnet; owned */
 	struct ip_addr ip4, ip6;   /* family IP_NONE where not given */
@@ -71,7 +72,7 @@ static inline bool node_is_tagged(const struct node *n)
 {
 	return n->tags != NULL;
 }
-/** The key's time is over at now_ns. Tagged nodes never expire unless told to. */
+/** The key's time is over at now_ns. Encoders look at n->expired instead. Tagged nodes never expire unless told to. */
 static inline bool node_expired(const struct node *n, int64_t now_ns)
 {
 	return n->key_expiry_ns != TIME_NONE && n->key_expiry_ns <= now_ns;
