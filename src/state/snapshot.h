@@ -24,7 +24,8 @@ struct policy_engine; /* policy/engine.h */
 struct slot {
 	struct node *node;      /* counted; NULL where the slot is not used */
 	uint32_t class_id;      /* of the policy engine in this snapshot */
-	uint64_t whole_seq;     /* last publication that changed more than presence, or the class */
+	uint64_t whole_seq;     /* last publication that changed more than presence, or moved it to another class of
+	                         * the same engine line; a new policy renumbers classes and leaves this alone */
 	uint64_t presence_seq;  /* last publication that changed patchable fields */
 };
 
@@ -41,20 +42,36 @@ struct page {
 struct dns_settings;    /* state/settings.h */
 struct tailnet_settings;
 
+/* Who is primary router of what: elected among live nodes that announce the prefix and have it approved. */
+struct route_primary {
+	struct ip_prefix prefix;
+	node_id node;
+};
+struct route_table {
+	atomic_uint refs;
+	size_t n;
+	struct route_primary v[]; /* sorted by prefix (ip_prefix_cmp), each once; exit routes are not in it */
+};
+
+struct page_chunk;     /* snapshot.c: holds the references of some pages */
+
 struct snapshot {
 	atomic_uint refs;
 	tailnet_id tailnet;
 	uint64_t seq;          /* of the publication that made it */
 	int64_t made_ns;       /* wall clock, for logs; nothing encoded depends on it */
-	struct page **pages;   /* sorted by first ID; pages[i] counted */
+	struct page **pages;   /* sorted by first ID; held through chunks; each has used != 0 */
 	size_t n_pages;
 	size_t n_nodes;
+	struct page_chunk **chunks;
+	size_t n_chunks;
+	struct route_table *routes;            /* counted, never NULL */
 	struct user_table *users;              /* by id */
-	struct policy_engine *policy;          /* counted; never NULL (allow-all without a policy) */
+	struct policy_engine *policy;          /* counted; never NULL in what is published (allow-all without a policy) */
 	struct shared_bytes *derp_map;         /* the DERPMap JSON clients get */
 	struct dns_settings *dns;
 	struct tailnet_settings *settings;
-	struct snapshot_index *by_node_key, *by_machine_key, *by_addr, *by_name;
+	struct trie *by_node_key, *by_machine_key, *by_addr, *by_name; /* state/trie.h: hash -> node ID */
 };
 
 struct snapshot *snapshot_ref(struct snapshot *s);
@@ -76,6 +93,10 @@ const struct node *snapshot_node_by_name(const struct snapshot *s, const char *l
 /** All nodes of a machine key: fills at most max, returns how many there are. */
 size_t snapshot_nodes_by_machine(const struct snapshot *s, const struct machine_key *k,
 				 const struct node **out, size_t max);
+/** The primary router of this prefix; 0 if there is none. */
+node_id snapshot_primary(const struct snapshot *s, const struct ip_prefix *p);
+/** Prefixes that a node is primary for: fills at most max, returns how many there are. */
+size_t snapshot_primaries_of(const struct snapshot *s, node_id id, struct ip_prefix *out, size_t max);
 const struct user *snapshot_user(const struct snapshot *s, user_id id);
 /** A local user by name (unique), or any user by e-mail or provider id: see .c for the order. */
 const struct user *snapshot_user_by_name(const struct snapshot *s, const char *name);
