@@ -34,7 +34,8 @@ static struct config *load(struct bytes text, enum config_purpose purpose)
 /* Secrets and the values of extra parameters are masked; what is read from files is gone. */
 static bool hidden(const char *key)
 {
-	static const char *const keys[] = { "oidc.client_secret", "database.postgres.pass", "cli.api_key", "oidc.extra_params" };
+	static const char *const keys[] = { "oidc.client_secret", "database.postgres.pass", "cli.api_key",
+					    "oidc.extra_params" };
 
 	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
 		if (!strcmp(keys[i], key))

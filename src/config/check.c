@@ -20,7 +20,7 @@ static bool bad(struct loader *l, const char *key)
 	return l->c->priv->origin[cfg_key_find(key)].bad;
 }
 
-#define error(key, ...) cfg_complain(l, CONFIG_ERROR, key, __VA_ARGS__)
+#define error(key, ...)	  cfg_complain(l, CONFIG_ERROR, key, __VA_ARGS__)
 #define warning(key, ...) cfg_complain(l, CONFIG_WARNING, key, __VA_ARGS__)
 
 /* ---- secrets from files ---- */
@@ -76,7 +76,8 @@ static enum status read_secret(const char *path, uint8_t buf[static CONFIG_SECRE
 }
 
 /* White space around it goes: files end in a newline. */
-static void take_secret(struct loader *l, const char *path_key, const char *path, uint8_t *buf, size_t n, const char **out)
+static void take_secret(struct loader *l, const char *path_key, const char *path, uint8_t *buf, size_t n,
+			const char **out)
 {
 	size_t from = 0;
 
@@ -131,9 +132,11 @@ static void check_oidc(struct loader *l)
 	if (!*c->oidc.client_id)
 		error("oidc.client_id", "oidc.client_id is required when oidc.issuer is set");
 	if (!*c->oidc.client_secret && !*c->oidc.client_secret_path)
-		error("oidc.client_secret", "oidc.client_secret or oidc.client_secret_path is required when oidc.issuer is set");
+		error("oidc.client_secret",
+		      "oidc.client_secret or oidc.client_secret_path is required when oidc.issuer is set");
 	else if (*c->oidc.client_secret && *c->oidc.client_secret_path)
-		error("oidc.client_secret_path", "oidc_client_secret and oidc_client_secret_path are mutually exclusive");
+		error("oidc.client_secret_path",
+		      "oidc_client_secret and oidc_client_secret_path are mutually exclusive");
 	else if (*c->oidc.client_secret_path)
 		secret_from_file(l, "oidc.client_secret_path", c->oidc.client_secret_path, &c->oidc.client_secret);
 }
@@ -145,14 +148,15 @@ static void check_tls(struct loader *l)
 	size_t n = strlen(c->listen_addr.text);
 
 	if (acme && files)
-		error("tls_letsencrypt_hostname", "set either tls_letsencrypt_hostname or tls_cert_path/tls_key_path, not both");
+		error("tls_letsencrypt_hostname",
+		      "set either tls_letsencrypt_hostname or tls_cert_path/tls_key_path, not both");
 	if (files && !*c->tls_key_path)
 		error("tls_key_path", "tls_key_path must be set when tls_cert_path is");
 	if (files && !*c->tls_cert_path)
 		error("tls_cert_path", "tls_cert_path must be set when tls_key_path is");
-	if (acme && c->tls_letsencrypt_challenge_type == CONFIG_ACME_TLS_ALPN_01 && n &&
-	    c->listen_addr.port != 443)
-		warning("listen_addr", "when using TLS-ALPN-01 the certificate authority must reach this server at port 443");
+	if (acme && c->tls_letsencrypt_challenge_type == CONFIG_ACME_TLS_ALPN_01 && n && c->listen_addr.port != 443)
+		warning("listen_addr",
+			"when using TLS-ALPN-01 the certificate authority must reach this server at port 443");
 	if (!c->server_url.https && (acme || files) && *c->server_url.text)
 		warning("server_url", "listening with TLS but server_url does not start with https://");
 }
@@ -163,15 +167,16 @@ static void check_addresses(struct loader *l)
 	static const struct ip_prefix v6 = { { IP_V6, { 0xfd, 0x7a, 0x11, 0x5c, 0xa1, 0xe0 } }, 48 };
 	struct config *c = l->c;
 
-	if (c->prefixes.v4.addr.family == IP_NONE && c->prefixes.v6.addr.family == IP_NONE &&
-	    !bad(l, "prefixes.v6"))
+	if (c->prefixes.v4.addr.family == IP_NONE && c->prefixes.v6.addr.family == IP_NONE && !bad(l, "prefixes.v6"))
 		error("prefixes.v4", "no IPv4 or IPv6 prefix configured, minimum one prefix is required");
 	if (c->prefixes.v4.addr.family == IP_V4 && !ip_prefix_covers(&v4, &c->prefixes.v4))
-		warning("prefixes.v4", "prefixes.v4 is outside 100.64.0.0/10: clients treat only that range as their own, "
-		                       "others can fail in ways that nobody tests");
+		warning("prefixes.v4",
+			"prefixes.v4 is outside 100.64.0.0/10: clients treat only that range as their own, "
+			"others can fail in ways that nobody tests");
 	if (c->prefixes.v6.addr.family == IP_V6 && !ip_prefix_covers(&v6, &c->prefixes.v6))
-		warning("prefixes.v6", "prefixes.v6 is outside fd7a:115c:a1e0::/48: clients treat only that range as their own, "
-		                       "others can fail in ways that nobody tests");
+		warning("prefixes.v6",
+			"prefixes.v6 is outside fd7a:115c:a1e0::/48: clients treat only that range as their own, "
+			"others can fail in ways that nobody tests");
 }
 
 static void check_node(struct loader *l)
@@ -209,20 +214,22 @@ static void check_dns(struct loader *l)
 	struct config *c = l->c;
 
 	if (c->dns.override_local_dns && !c->dns.nameservers_global.n && !bad(l, "dns.override_local_dns"))
-		error("dns.nameservers.global", "dns.nameservers.global must be set when dns.override_local_dns is true");
+		error("dns.nameservers.global",
+		      "dns.nameservers.global must be set when dns.override_local_dns is true");
 	if (c->dns.extra_records_n && *c->dns.extra_records_path)
 		error("dns.extra_records_path", "dns.extra_records and dns.extra_records_path are mutually exclusive. "
-		                                "Please remove one of them from your config file");
+						"Please remove one of them from your config file");
 	if (c->dns.magic_dns && !*c->dns.base_domain)
 		error("dns.base_domain", "dns.base_domain must be set when using MagicDNS (dns.magic_dns)");
 	if (!*c->dns.base_domain || !*c->server_url.text)
 		return;
 	if (!strcmp(c->server_url.host, c->dns.base_domain))
-		error("dns.base_domain", "server_url cannot use the same domain as base_domain in a way that could make the "
-		                         "DERP and headscale server unreachable");
+		error("dns.base_domain",
+		      "server_url cannot use the same domain as base_domain in a way that could make the "
+		      "DERP and headscale server unreachable");
 	if (ends_in_domain(c->server_url.host, c->dns.base_domain))
 		error("dns.base_domain", "server_url cannot be part of base_domain in a way that could make the "
-		                         "DERP and headscale server unreachable");
+					 "DERP and headscale server unreachable");
 }
 
 static void check_derp(struct loader *l)
@@ -230,15 +237,19 @@ static void check_derp(struct loader *l)
 	struct config *c = l->c;
 
 	if (c->derp.server.enabled && !*c->derp.server.stun_listen_addr.text)
-		error("derp.server.stun_listen_addr", "derp.server.stun_listen_addr must be set if derp.server.enabled is true");
+		error("derp.server.stun_listen_addr",
+		      "derp.server.stun_listen_addr must be set if derp.server.enabled is true");
 	if (c->derp.server.enabled && !*c->derp.server.private_key_path)
-		error("derp.server.private_key_path", "derp.server.private_key_path must be set if derp.server.enabled is true");
+		error("derp.server.private_key_path",
+		      "derp.server.private_key_path must be set if derp.server.enabled is true");
 	if (c->derp.server.enabled && c->derp.server.region_id == 0)
-		error("derp.server.region_id", "derp.server.region_id must be set, to 999 for example, if derp.server.enabled is true");
+		error("derp.server.region_id",
+		      "derp.server.region_id must be set, to 999 for example, if derp.server.enabled is true");
 	if (c->derp.server.enabled && !c->derp.server.automatically_add_embedded_derp_region && !c->derp.paths.n &&
 	    !bad(l, "derp.paths"))
 		error("derp.server.automatically_add_embedded_derp_region",
-		      "Disabling derp.server.automatically_add_embedded_derp_region requires to configure the derp server in derp.paths");
+		      "Disabling derp.server.automatically_add_embedded_derp_region requires to configure the derp "
+		      "server in derp.paths");
 	if (!c->derp.server.enabled && !c->derp.urls.n && !c->derp.paths.n && !bad(l, "derp.paths"))
 		warning("derp.urls", "no relays: derp.server.enabled is false, derp.urls and derp.paths are empty");
 }
@@ -254,13 +265,16 @@ static void check_database(struct loader *l)
 	if (c->database.type == CONFIG_DATABASE_POSTGRES && !*c->database.postgres.name)
 		error("database.postgres.name", "database.postgres.name must be set when database.type is postgres");
 	if (c->server.replica.enabled && c->database.type == CONFIG_DATABASE_SQLITE)
-		error("server.replica.enabled", "several servers need a PostgreSQL database: set database.type to postgres");
+		error("server.replica.enabled",
+		      "several servers need a PostgreSQL database: set database.type to postgres");
 	if (c->database.type != CONFIG_DATABASE_POSTGRES || !*c->database.postgres.pass_path)
 		return;
 	if (*c->database.postgres.pass)
-		error("database.postgres.pass_path", "database.postgres.pass and database.postgres.pass_path are mutually exclusive");
+		error("database.postgres.pass_path",
+		      "database.postgres.pass and database.postgres.pass_path are mutually exclusive");
 	else
-		secret_from_file(l, "database.postgres.pass_path", c->database.postgres.pass_path, &c->database.postgres.pass);
+		secret_from_file(l, "database.postgres.pass_path", c->database.postgres.pass_path,
+				 &c->database.postgres.pass);
 }
 
 static void check_tuning(struct loader *l)
@@ -290,8 +304,9 @@ void cfg_check(struct loader *l)
 	if (!*c->listen_addr.text)
 		error("listen_addr", "listen_addr must be set, to 127.0.0.1:8080 for example");
 	if (!*c->noise.private_key_path)
-		error("noise.private_key_path", "headscale now requires a new `noise.private_key_path` field in the config file "
-		                                "for the Tailscale v2 protocol");
+		error("noise.private_key_path",
+		      "headscale now requires a new `noise.private_key_path` field in the config file "
+		      "for the Tailscale v2 protocol");
 	check_tls(l);
 	check_addresses(l);
 	check_node(l);

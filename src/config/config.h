@@ -38,7 +38,7 @@ struct config_prefixes {
 struct config_listen {
 	const char *text; /* as written: "127.0.0.1:8080", ":http", "[::1]:0"; "" is not set */
 	const char *host; /* "127.0.0.1", "::1", a name, or "" for all addresses */
-	uint16_t port;    /* 0: the system chooses */
+	uint16_t port;	  /* 0: the system chooses */
 };
 
 /* An http or https URL, cut in pieces. */
@@ -46,7 +46,7 @@ struct config_url {
 	const char *text; /* as written, without slashes at the end; "" is not set */
 	const char *host; /* lower case, no brackets */
 	const char *path; /* "" or "/something", no slash at the end */
-	uint16_t port;    /* as written, or 80 / 443 */
+	uint16_t port;	  /* as written, or 80 / 443 */
 	bool https;
 };
 
@@ -114,7 +114,7 @@ struct config {
 			const char *private_key_path;
 			bool automatically_add_embedded_derp_region;
 			const char *ipv4, *ipv6; /* "" or an address of that family */
-			bool stun_enabled;       /* derp.server.stun.enabled */
+			bool stun_enabled;	 /* derp.server.stun.enabled */
 		} server;
 		struct config_strings urls;
 		struct config_strings paths;
@@ -136,7 +136,7 @@ struct config {
 		} sqlite;
 		struct {
 			const char *host; /* a name, an address, or a directory with the socket */
-			int64_t port;     /* 0: libpq's default */
+			int64_t port;	  /* 0: libpq's default */
 			const char *name, *user;
 			const char *pass; /* secret; also what stood in the file of pass_path */
 			const char *pass_path;
@@ -168,7 +168,7 @@ struct config {
 		const char *base_domain; /* lower case, no dot at the end */
 		bool override_local_dns;
 		struct config_strings nameservers_global; /* dns.nameservers.global */
-		struct config_split *nameservers_split;   /* dns.nameservers.split, in the file's order */
+		struct config_split *nameservers_split;	  /* dns.nameservers.split, in the file's order */
 		size_t nameservers_split_n;
 		struct config_strings search_domains;
 		struct config_record *extra_records;
@@ -188,12 +188,12 @@ struct config {
 		struct config_strings allowed_domains, allowed_users, allowed_groups;
 		bool email_verified_required;
 		bool use_expiry_from_token;
-		bool pkce_enabled;                   /* oidc.pkce.enabled */
+		bool pkce_enabled;		     /* oidc.pkce.enabled */
 		enum config_pkce_method pkce_method; /* oidc.pkce.method */
 	} oidc;
 
-	bool logtail_enabled;     /* logtail.enabled */
-	bool taildrop_enabled;    /* taildrop.enabled */
+	bool logtail_enabled;	  /* logtail.enabled */
+	bool taildrop_enabled;	  /* taildrop.enabled */
 	bool auto_update_enabled; /* auto_update.enabled */
 
 	struct {
@@ -216,39 +216,39 @@ struct config {
 
 	/* Ours: the Go server has no such section and ignores it. */
 	struct {
-		int64_t loops;       /* threads that serve connections; 0: one per core */
-		const char *tailnet; /* name of the tailnet shown to clients; "": dns.base_domain */
-		const char *user;    /* account to change to when started as root; "": stay */
-		bool console;        /* serve the web console */
+		int64_t loops;		  /* threads that serve connections; 0: one per core */
+		const char *tailnet;	  /* name of the tailnet shown to clients; "": dns.base_domain */
+		const char *user;	  /* account to change to when started as root; "": stay */
+		bool console;		  /* serve the web console */
 		int64_t map_keepalive_ns; /* longest silence on a map stream */
 		struct {
-			int64_t max_connections;             /* all listeners together */
-			int64_t connections_per_address;     /* 0: no limit */
-			int64_t pending_handshakes;          /* accepted, not yet through TLS, HTTP head or Noise */
-			int64_t registrations_per_minute;    /* per client address; 0: no limit */
-			int64_t failed_logins_per_minute;    /* per client address; 0: no limit */
-			int64_t pending_logins_per_address;  /* 0: no limit */
+			int64_t max_connections;	    /* all listeners together */
+			int64_t connections_per_address;    /* 0: no limit */
+			int64_t pending_handshakes;	    /* accepted, not yet through TLS, HTTP head or Noise */
+			int64_t registrations_per_minute;   /* per client address; 0: no limit */
+			int64_t failed_logins_per_minute;   /* per client address; 0: no limit */
+			int64_t pending_logins_per_address; /* 0: no limit */
 			int64_t request_header_bytes;
-			int64_t request_body_bytes;          /* API and pages */
-			int64_t map_request_bytes;           /* bodies inside the control protocol */
+			int64_t request_body_bytes; /* API and pages */
+			int64_t map_request_bytes;  /* bodies inside the control protocol */
 			int64_t policy_bytes;
-			int64_t stream_buffer_bytes;         /* waiting for one slow reader */
+			int64_t stream_buffer_bytes; /* waiting for one slow reader */
 		} limits;
 		struct {
 			int64_t handshake_ns; /* from accept to the end of TLS */
 			int64_t header_ns;    /* first byte to end of an HTTP head */
 			int64_t body_ns;
-			int64_t idle_ns;      /* between two requests */
-			int64_t write_ns;     /* no progress towards a reader */
+			int64_t idle_ns;  /* between two requests */
+			int64_t write_ns; /* no progress towards a reader */
 			int64_t shutdown_ns;
 		} timeouts;
 		struct {
 			int64_t max_connections;
 			int64_t bytes_per_second; /* per client; 0: no limit */
-			int64_t queue_frames;     /* waiting for one client */
+			int64_t queue_frames;	  /* waiting for one client */
 		} relay;
 		struct {
-			bool enabled;     /* several servers on one PostgreSQL */
+			bool enabled;	  /* several servers on one PostgreSQL */
 			const char *name; /* of this one; "": the host's name */
 			int64_t lease_ns;
 		} replica;
@@ -263,11 +263,11 @@ enum config_severity { CONFIG_WARNING, CONFIG_ERROR };
 
 struct config_problem {
 	enum config_severity severity;
-	const char *source; /* path of the file, or the name of the environment variable */
+	const char *source;    /* path of the file, or the name of the environment variable */
 	unsigned line, column; /* from 1; 0: no place in a file */
-	const char *key;    /* "dns.base_domain"; "" if it is about no single key */
-	const char *value;  /* as written, shortened; "" if none or secret */
-	const char *text;   /* one sentence without full stop: what is expected, what to write */
+	const char *key;       /* "dns.base_domain"; "" if it is about no single key */
+	const char *value;     /* as written, shortened; "" if none or secret */
+	const char *text;      /* one sentence without full stop: what is expected, what to write */
 };
 
 /* Zero-initialise; config_report_release. Errors: do not start. */
@@ -275,7 +275,7 @@ struct config_report {
 	struct config_problem *v; /* in the order of the file, then the rules between keys */
 	size_t n;
 	size_t n_errors, n_warnings; /* also those past CONFIG_PROBLEMS_MAX, which are counted only */
-	const char *file;            /* the file that was read; "" for none */
+	const char *file;	     /* the file that was read; "" for none */
 	struct arena *arena;
 };
 #define CONFIG_PROBLEMS_MAX 200
@@ -297,19 +297,19 @@ void config_report_print(const struct config_report *r, struct buf *out);
 enum config_purpose {
 	CONFIG_FOR_SERVER, /* serve, configtest and commands on the database: everything is checked */
 	CONFIG_FOR_CLIENT, /* commands that talk to a server: only cli.*, unix_socket and log.* can be wrong;
-	                      secrets of the server are not read */
+			      secrets of the server are not read */
 };
 
 /* Limits on the file. */
-#define CONFIG_FILE_MAX (1024 * 1024)  /* bytes */
-#define CONFIG_DEPTH_MAX 16            /* nested maps and lists */
-#define CONFIG_NODES_MAX 100000        /* values in the file, each alias counted with all it stands for */
-#define CONFIG_SECRET_FILE_MAX 65536   /* bytes of a file that holds a secret */
+#define CONFIG_FILE_MAX	       (1024 * 1024) /* bytes */
+#define CONFIG_DEPTH_MAX       16	     /* nested maps and lists */
+#define CONFIG_NODES_MAX       100000	     /* values in the file, each alias counted with all it stands for */
+#define CONFIG_SECRET_FILE_MAX 65536	     /* bytes of a file that holds a secret */
 
 struct config_source {
-	const char *path;         /* NULL: HEADSCALE_CONFIG, then the search path */
-	char *const *env;         /* "NAME=value", ends with NULL, as `environ`; NULL: none */
-	const char *const *dirs;  /* search path, ends with NULL; NULL: the usual one, see config_load() */
+	const char *path;	 /* NULL: HEADSCALE_CONFIG, then the search path */
+	char *const *env;	 /* "NAME=value", ends with NULL, as `environ`; NULL: none */
+	const char *const *dirs; /* search path, ends with NULL; NULL: the usual one, see config_load() */
 	enum config_purpose purpose;
 	const struct bytes *text; /* not NULL: this instead of a file; `path` is then only its name */
 };
@@ -328,7 +328,7 @@ struct config_source {
  * Blocks on files. Any thread.
  */
 enum status config_load(const struct config_source *src, struct config **config_out,
-                        struct config_report *report) MUST_CHECK;
+			struct config_report *report) MUST_CHECK;
 
 /** Wipe the secrets, release, clear *c. Accepts NULL inside. */
 void config_free(struct config **c);
@@ -354,12 +354,12 @@ bool config_key_is_live(const char *key);
 
 struct config_change {
 	const char *key; /* static */
-	bool live;       /* as config_key_is_live */
+	bool live;	 /* as config_key_is_live */
 };
 
 /** The keys whose effective values differ, in the order of config_key_name; returns their number. */
 size_t config_diff(const struct config *a, const struct config *b,
-                   struct config_change changes_out[static CONFIG_KEYS_MAX]);
+		   struct config_change changes_out[static CONFIG_KEYS_MAX]);
 
 /** The effective configuration as a JSON object, nested as in the file; secrets are written as "***" or "". */
 void config_write_json(const struct config *c, struct jw *w);

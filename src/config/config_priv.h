@@ -11,8 +11,8 @@
 struct origin {
 	const char *source; /* NULL: default */
 	unsigned line, column;
-	const char *shown;  /* the value for messages, "" if secret */
-	bool bad;           /* a problem was reported: rules between keys leave it alone */
+	const char *shown; /* the value for messages, "" if secret */
+	bool bad;	   /* a problem was reported: rules between keys leave it alone */
 };
 
 struct config_priv {
@@ -38,14 +38,14 @@ struct spot {
 
 /** Add to the report; strings of `at` are copied. */
 void cfg_problem(struct config_report *r, enum config_severity severity, const struct spot *at, const char *fmt, ...)
-	PRINTF_LIKE(4, 5);
+    PRINTF_LIKE(4, 5);
 
 /**
  * The same about key `key`, with the place and value it was set with. An error marks the key as bad; a key that is bad
  * already is left in peace.
  */
 void cfg_complain(struct loader *l, enum config_severity severity, const char *key, const char *fmt, ...)
-	PRINTF_LIKE(4, 5);
+    PRINTF_LIKE(4, 5);
 
 /** A value for messages: short, one line; "" for secrets, "a list", "a map". From the report's arena. */
 const char *cfg_shown(struct loader *l, const struct key *k, const struct cfg_node *n);

@@ -96,8 +96,10 @@ static bool same_params(const struct config_param *a, const struct config_param 
 /* The three kinds that are a pointer and a number. */
 static bool same_counted(const struct key *k, const struct config *a, const struct config *b)
 {
-	const void *pa = *(void *const *)cfg_member_of_const(a, k->off), *pb = *(void *const *)cfg_member_of_const(b, k->off);
-	size_t na = *(const size_t *)cfg_member_of_const(a, k->off_n), nb = *(const size_t *)cfg_member_of_const(b, k->off_n);
+	const void *pa = *(void *const *)cfg_member_of_const(a, k->off),
+		   *pb = *(void *const *)cfg_member_of_const(b, k->off);
+	size_t na = *(const size_t *)cfg_member_of_const(a, k->off_n),
+	       nb = *(const size_t *)cfg_member_of_const(b, k->off_n);
 
 	if (na != nb)
 		return false;
@@ -144,7 +146,8 @@ static bool same(const struct key *k, const struct config *a, const struct confi
 	}
 }
 
-size_t config_diff(const struct config *a, const struct config *b, struct config_change changes_out[static CONFIG_KEYS_MAX])
+size_t config_diff(const struct config *a, const struct config *b,
+		   struct config_change changes_out[static CONFIG_KEYS_MAX])
 {
 	size_t n = 0;
 
@@ -227,7 +230,8 @@ static void write_duration(struct jw *w, int64_t ns)
 
 static void write_mode(struct jw *w, int mode)
 {
-	char text[] = { '0', (char)('0' + (mode >> 6 & 7)), (char)('0' + (mode >> 3 & 7)), (char)('0' + (mode & 7)), 0 };
+	char text[] = { '0', (char)('0' + (mode >> 6 & 7)), (char)('0' + (mode >> 3 & 7)), (char)('0' + (mode & 7)),
+			0 };
 
 	jw_str(w, text);
 }

@@ -13,39 +13,56 @@
 #include "base/clock.h"
 
 #define AT(member) offsetof(struct config, member)
-#define ANY INT64_MIN, INT64_MAX
-#define S NS_PER_S
-#define MS NS_PER_MS
-#define HOUR (3600 * NS_PER_S)
+#define ANY	   INT64_MIN, INT64_MAX
+#define S	   NS_PER_S
+#define MS	   NS_PER_MS
+#define HOUR	   (3600 * NS_PER_S)
 
 /* name, member, default, flags */
-#define PLAIN(k, kind, m, d, f) { k, kind, AT(m), 0, d, f, 0, 0, NULL, NULL }
-#define STR(k, m, d, f) PLAIN(k, KEY_STR, m, d, f)
+#define PLAIN(k, kind, m, d, f)                                                                                        \
+	{                                                                                                              \
+		k, kind, AT(m), 0, d, f, 0, 0, NULL, NULL                                                              \
+	}
+#define STR(k, m, d, f)	 PLAIN(k, KEY_STR, m, d, f)
 #define BOOL(k, m, d, f) PLAIN(k, KEY_BOOL, m, d, f)
-#define INT(k, m, d, f, ...) { k, KEY_INT, AT(m), 0, d, f, __VA_ARGS__, NULL, NULL } /* ..., min, max */
-#define DUR(k, m, d, f, ...) { k, KEY_DURATION, AT(m), 0, d, f, __VA_ARGS__, NULL, NULL }
-#define ENUM(k, m, d, f, w, c) { k, KEY_ENUM, AT(m), 0, d, f, 0, 0, w, c }
-#define COUNTED(k, kind, m, f) { k, kind, AT(m), AT(m##_n), NULL, f, 0, 0, NULL, NULL }
+#define INT(k, m, d, f, ...)                                                                                           \
+	{                                                                                                              \
+		k, KEY_INT, AT(m), 0, d, f, __VA_ARGS__, NULL, NULL                                                    \
+	} /* ..., min, max */
+#define DUR(k, m, d, f, ...)                                                                                           \
+	{                                                                                                              \
+		k, KEY_DURATION, AT(m), 0, d, f, __VA_ARGS__, NULL, NULL                                               \
+	}
+#define ENUM(k, m, d, f, w, c)                                                                                         \
+	{                                                                                                              \
+		k, KEY_ENUM, AT(m), 0, d, f, 0, 0, w, c                                                                \
+	}
+#define COUNTED(k, kind, m, f)                                                                                         \
+	{                                                                                                              \
+		k, kind, AT(m), AT(m##_n), NULL, f, 0, 0, NULL, NULL                                                   \
+	}
 
 static const struct key_word allocation_words[] = { { "sequential", CONFIG_ALLOCATION_SEQUENTIAL },
-	                                            { "random", CONFIG_ALLOCATION_RANDOM },
-	                                            { NULL, 0 } };
+						    { "random", CONFIG_ALLOCATION_RANDOM },
+						    { NULL, 0 } };
 static const struct key_word database_words[] = { { "sqlite", CONFIG_DATABASE_SQLITE },
-	                                          { "sqlite3", CONFIG_DATABASE_SQLITE },
-	                                          { "postgres", CONFIG_DATABASE_POSTGRES },
-	                                          { NULL, 0 } };
+						  { "sqlite3", CONFIG_DATABASE_SQLITE },
+						  { "postgres", CONFIG_DATABASE_POSTGRES },
+						  { NULL, 0 } };
 static const struct key_word policy_words[] = { { "file", CONFIG_POLICY_FILE },
-	                                        { "database", CONFIG_POLICY_DATABASE },
-	                                        { NULL, 0 } };
+						{ "database", CONFIG_POLICY_DATABASE },
+						{ NULL, 0 } };
 static const struct key_word challenge_words[] = { { "HTTP-01", CONFIG_ACME_HTTP_01 },
-	                                           { "TLS-ALPN-01", CONFIG_ACME_TLS_ALPN_01 },
-	                                           { NULL, 0 } };
-static const struct key_word pkce_words[] = { { "S256", CONFIG_PKCE_S256 }, { "plain", CONFIG_PKCE_PLAIN }, { NULL, 0 } };
+						   { "TLS-ALPN-01", CONFIG_ACME_TLS_ALPN_01 },
+						   { NULL, 0 } };
+static const struct key_word pkce_words[] = { { "S256", CONFIG_PKCE_S256 },
+					      { "plain", CONFIG_PKCE_PLAIN },
+					      { NULL, 0 } };
 /* There is nothing between error and silence here, and more is better than less. */
 static const struct key_word level_words[] = {
-	{ "trace", LOG_LEVEL_TRACE },  { "debug", LOG_LEVEL_DEBUG }, { "info", LOG_LEVEL_INFO },
-	{ "warn", LOG_LEVEL_WARN },    { "error", LOG_LEVEL_ERROR }, { "fatal", LOG_LEVEL_ERROR },
-	{ "panic", LOG_LEVEL_ERROR },  { "disabled", LOG_LEVEL_OFF }, { NULL, 0 },
+	{ "trace", LOG_LEVEL_TRACE }, { "debug", LOG_LEVEL_DEBUG },  { "info", LOG_LEVEL_INFO },
+	{ "warn", LOG_LEVEL_WARN },   { "error", LOG_LEVEL_ERROR },  { "fatal", LOG_LEVEL_ERROR },
+	{ "panic", LOG_LEVEL_ERROR }, { "disabled", LOG_LEVEL_OFF }, { NULL, 0 },
 };
 static const struct key_word format_words[] = { { "text", LOG_FORMAT_TEXT }, { "json", LOG_FORMAT_JSON }, { NULL, 0 } };
 
@@ -89,7 +106,8 @@ const struct key cfg_keys[] = {
 	BOOL("derp.auto_update_enabled", derp.auto_update_enabled, "false", KEY_LIVE),
 	DUR("derp.update_frequency", derp.update_frequency_ns, "3h", KEY_LIVE, ANY),
 
-	ENUM("database.type", database.type, NULL, 0, database_words, "invalid database type, must be sqlite, sqlite3 or postgres"),
+	ENUM("database.type", database.type, NULL, 0, database_words,
+	     "invalid database type, must be sqlite, sqlite3 or postgres"),
 	BOOL("database.debug", database.debug, "false", 0),
 	BOOL("database.gorm.prepare_stmt", database.gorm.prepare_stmt, "false", 0),
 	BOOL("database.gorm.parameterized_queries", database.gorm.parameterized_queries, "false", 0),
@@ -107,7 +125,8 @@ const struct key cfg_keys[] = {
 	PLAIN("database.postgres.ssl", KEY_SSLMODE, database.postgres.sslmode, "false", 0),
 	INT("database.postgres.max_open_conns", database.postgres.max_open_conns, "10", 0, 0, 10000),
 	INT("database.postgres.max_idle_conns", database.postgres.max_idle_conns, "10", 0, 0, 10000),
-	INT("database.postgres.conn_max_idle_time_secs", database.postgres.conn_max_idle_time_secs, "3600", 0, 0, INT32_MAX),
+	INT("database.postgres.conn_max_idle_time_secs", database.postgres.conn_max_idle_time_secs, "3600", 0, 0,
+	    INT32_MAX),
 
 	STR("tls_cert_path", tls_cert_path, NULL, KEY_LIVE | KEY_BESIDE),
 	STR("tls_key_path", tls_key_path, NULL, KEY_LIVE | KEY_BESIDE),
@@ -163,7 +182,8 @@ const struct key cfg_keys[] = {
 
 	DUR("tuning.batch_change_delay", tuning.batch_change_delay_ns, "800ms", 0, 0, HOUR),
 	INT("tuning.batcher_workers", tuning.batcher_workers, "0", 0, 0, 4096),
-	INT("tuning.node_mapsession_buffered_chan_size", tuning.node_mapsession_buffered_chan_size, "30", 0, 0, INT32_MAX),
+	INT("tuning.node_mapsession_buffered_chan_size", tuning.node_mapsession_buffered_chan_size, "30", 0, 0,
+	    INT32_MAX),
 	INT("tuning.node_store_batch_size", tuning.node_store_batch_size, "100", 0, ANY),
 	DUR("tuning.node_store_batch_timeout", tuning.node_store_batch_timeout_ns, "500ms", 0, ANY),
 	DUR("tuning.register_cache_expiration", tuning.register_cache_expiration_ns, "15m", 0, 0, 30 * 24 * HOUR),
@@ -176,16 +196,21 @@ const struct key cfg_keys[] = {
 	BOOL("server.console", server.console, "true", 0),
 	DUR("server.map_keepalive", server.map_keepalive_ns, "50s", KEY_LIVE, 5 * S, 110 * S),
 	INT("server.limits.max_connections", server.limits.max_connections, "131072", KEY_LIVE, 64, 4000000),
-	INT("server.limits.connections_per_address", server.limits.connections_per_address, "1024", KEY_LIVE, 0, 4000000),
+	INT("server.limits.connections_per_address", server.limits.connections_per_address, "1024", KEY_LIVE, 0,
+	    4000000),
 	INT("server.limits.pending_handshakes", server.limits.pending_handshakes, "4096", KEY_LIVE, 16, 1000000),
-	INT("server.limits.registrations_per_minute", server.limits.registrations_per_minute, "600", KEY_LIVE, 0, 10000000),
-	INT("server.limits.failed_logins_per_minute", server.limits.failed_logins_per_minute, "30", KEY_LIVE, 0, 10000000),
-	INT("server.limits.pending_logins_per_address", server.limits.pending_logins_per_address, "64", KEY_LIVE, 0, 10000000),
+	INT("server.limits.registrations_per_minute", server.limits.registrations_per_minute, "600", KEY_LIVE, 0,
+	    10000000),
+	INT("server.limits.failed_logins_per_minute", server.limits.failed_logins_per_minute, "30", KEY_LIVE, 0,
+	    10000000),
+	INT("server.limits.pending_logins_per_address", server.limits.pending_logins_per_address, "64", KEY_LIVE, 0,
+	    10000000),
 	INT("server.limits.request_header_bytes", server.limits.request_header_bytes, "16384", 0, 4096, 1 << 20),
 	INT("server.limits.request_body_bytes", server.limits.request_body_bytes, "1048576", KEY_LIVE, 16384, 1 << 28),
 	INT("server.limits.map_request_bytes", server.limits.map_request_bytes, "262144", KEY_LIVE, 16384, 1 << 24),
 	INT("server.limits.policy_bytes", server.limits.policy_bytes, "4194304", KEY_LIVE, 16384, 1 << 28),
-	INT("server.limits.stream_buffer_bytes", server.limits.stream_buffer_bytes, "1048576", KEY_LIVE, 65536, 1 << 28),
+	INT("server.limits.stream_buffer_bytes", server.limits.stream_buffer_bytes, "1048576", KEY_LIVE, 65536,
+	    1 << 28),
 	DUR("server.timeouts.handshake", server.timeouts.handshake_ns, "10s", KEY_LIVE, S, HOUR),
 	DUR("server.timeouts.header", server.timeouts.header_ns, "10s", KEY_LIVE, S, HOUR),
 	DUR("server.timeouts.body", server.timeouts.body_ns, "30s", KEY_LIVE, S, HOUR),
@@ -222,8 +247,10 @@ const struct old_key cfg_old_keys[] = {
 	{ "oidc.expiry", OLD_FATAL, "node.expiry", NULL },
 	{ "randomize_client_port", OLD_FATAL, NULL, POLICY_HINT },
 	{ "ephemeral_node_inactivity_timeout", OLD_WARN, "node.ephemeral.inactivity_timeout", NULL },
-	{ "grpc_listen_addr", OLD_WARN, NULL, "There is no gRPC any more: remote command lines use the HTTP API at server_url" },
-	{ "grpc_allow_insecure", OLD_WARN, NULL, "There is no gRPC any more: remote command lines use the HTTP API at server_url" },
+	{ "grpc_listen_addr", OLD_WARN, NULL,
+	  "There is no gRPC any more: remote command lines use the HTTP API at server_url" },
+	{ "grpc_allow_insecure", OLD_WARN, NULL,
+	  "There is no gRPC any more: remote command lines use the HTTP API at server_url" },
 	{ "private_key_path", OLD_WARN, "noise.private_key_path", NULL },
 	{ "ip_prefixes", OLD_WARN, "prefixes.v4\" and \"prefixes.v6", NULL },
 	{ "db_type", OLD_WARN, "database.type", NULL },
@@ -348,11 +375,29 @@ static const char *in_a_section(const char *name)
 
 const char *cfg_key_suggest(const char *name)
 {
-	static const char *const sections[] = { "noise",  "prefixes", "node",    "preauth_keys", "derp",
-		                                "database", "log",    "policy",  "dns",          "oidc",
-		                                "logtail", "taildrop", "auto_update", "cli",     "tuning",
-		                                "server",  "dns.nameservers", "database.sqlite", "database.postgres",
-		                                "derp.server", "oidc.pkce", "server.limits", "server.timeouts" };
+	static const char *const sections[] = { "noise",
+						"prefixes",
+						"node",
+						"preauth_keys",
+						"derp",
+						"database",
+						"log",
+						"policy",
+						"dns",
+						"oidc",
+						"logtail",
+						"taildrop",
+						"auto_update",
+						"cli",
+						"tuning",
+						"server",
+						"dns.nameservers",
+						"database.sqlite",
+						"database.postgres",
+						"derp.server",
+						"oidc.pkce",
+						"server.limits",
+						"server.timeouts" };
 	size_t n = strlen(name), best = 2 + n / 4;
 	const char *found = NULL;
 

@@ -19,7 +19,7 @@ enum key_kind {
 	KEY_LISTEN,   /* struct config_listen */
 	KEY_URL,      /* struct config_url */
 	KEY_HTTP,     /* const char *, an http or https URL */
-	KEY_V4,       /* const char *, an IPv4 address or "none" */
+	KEY_V4,	      /* const char *, an IPv4 address or "none" */
 	KEY_V6,
 	KEY_PREFIX_V4, /* struct ip_prefix */
 	KEY_PREFIX_V6,
@@ -35,10 +35,10 @@ enum key_kind {
 };
 
 enum key_flags {
-	KEY_LIVE = 1,   /* a running server can take a change over */
-	KEY_SECRET = 2, /* never shown */
-	KEY_BESIDE = 4, /* a relative path counts from the folder of the configuration file */
-	KEY_EXPAND = 8, /* $NAME and ${NAME} are replaced from the environment */
+	KEY_LIVE = 1,	 /* a running server can take a change over */
+	KEY_SECRET = 2,	 /* never shown */
+	KEY_BESIDE = 4,	 /* a relative path counts from the folder of the configuration file */
+	KEY_EXPAND = 8,	 /* $NAME and ${NAME} are replaced from the environment */
 	KEY_CLIENT = 16, /* matters to the command line's client */
 };
 
@@ -50,8 +50,8 @@ struct key_word {
 struct key {
 	const char *name;
 	enum key_kind kind;
-	size_t off;   /* in struct config */
-	size_t off_n; /* KEY_SPLIT, KEY_RECORDS, KEY_PARAMS: of the number */
+	size_t off;	 /* in struct config */
+	size_t off_n;	 /* KEY_SPLIT, KEY_RECORDS, KEY_PARAMS: of the number */
 	const char *def; /* default, as the text one would write; NULL: zero or empty */
 	unsigned flags;
 	int64_t min, max;
@@ -87,7 +87,7 @@ struct old_key {
 	const char *name;
 	enum old_effect effect;
 	const char *replacement; /* a key, or NULL */
-	const char *hint;        /* more words, or NULL */
+	const char *hint;	 /* more words, or NULL */
 };
 extern const struct old_key cfg_old_keys[];
 extern const size_t cfg_old_keys_n;

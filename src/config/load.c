@@ -47,7 +47,8 @@ static const char *find_in(struct loader *l, const char *dir)
 		if (found) {
 			struct spot at = { found, 0, 0, "", "" };
 
-			cfg_problem(l->report, CONFIG_WARNING, &at, "%s stands in the same folder and is not read", names[i]);
+			cfg_problem(l->report, CONFIG_WARNING, &at, "%s stands in the same folder and is not read",
+				    names[i]);
 			return found;
 		}
 		found = path;
@@ -59,7 +60,7 @@ static const char *find(struct loader *l)
 {
 	const char *home = cfg_env(l->src, "HOME");
 	const char *const usual[] = { "/etc/headscale",
-		                      home ? arena_printf(l->c->priv->arena, "%s/.headscale", home) : ".", ".", NULL };
+				      home ? arena_printf(l->c->priv->arena, "%s/.headscale", home) : ".", ".", NULL };
 	const char *const *dirs = l->src->dirs ? l->src->dirs : usual;
 	const char *found = NULL;
 
@@ -92,7 +93,7 @@ static enum status read_all(int fd, struct buf *out, size_t max)
 static enum status too_big(struct loader *l, const char *path)
 {
 	cfg_problem(l->report, CONFIG_ERROR, &(struct spot){ path, 0, 0, "", "" },
-	            "error loading config file %s: it is larger than %d bytes", path, CONFIG_FILE_MAX);
+		    "error loading config file %s: it is larger than %d bytes", path, CONFIG_FILE_MAX);
 	return ST_TOO_BIG;
 }
 
@@ -172,14 +173,16 @@ static void report_old(struct loader *l, const struct old_hit *hit)
 
 	if (o->hint)
 		cfg_problem(l->report, fatal ? CONFIG_ERROR : CONFIG_WARNING, &at,
-		            "The \"%s\" configuration key has been removed. %s", o->name, o->hint);
+			    "The \"%s\" configuration key has been removed. %s", o->name, o->hint);
 	else if (fatal && o->effect == OLD_FATAL)
 		cfg_problem(l->report, CONFIG_ERROR, &at,
-		            "The \"%s\" configuration key has been removed. Please use \"%s\" instead", o->name, o->replacement);
+			    "The \"%s\" configuration key has been removed. Please use \"%s\" instead", o->name,
+			    o->replacement);
 	else
-		cfg_problem(l->report, fatal ? CONFIG_ERROR : CONFIG_WARNING, &at,
-		            "The \"%s\" configuration key is deprecated. Please use \"%s\" instead. \"%s\" has been removed%s",
-		            o->name, o->replacement, o->name, fatal ? "" : " and is not read");
+		cfg_problem(
+		    l->report, fatal ? CONFIG_ERROR : CONFIG_WARNING, &at,
+		    "The \"%s\" configuration key is deprecated. Please use \"%s\" instead. \"%s\" has been removed%s",
+		    o->name, o->replacement, o->name, fatal ? "" : " and is not read");
 }
 
 /* ---- the walk ---- */
@@ -216,8 +219,9 @@ static void walk_pair(struct walk *w, const struct cfg_pair *p, const char *path
 	else if (p->value->kind == CFG_MAP)
 		walk_map(w, p->value, path);
 	else if (!cfg_is_null(p->value) && w->l->src->purpose == CONFIG_FOR_SERVER)
-		cfg_problem(w->l->report, CONFIG_ERROR, &(struct spot){ w->l->file, p->value->line, p->value->column, path, "" },
-		            "%s is a section: indented keys follow it, not a value", path);
+		cfg_problem(w->l->report, CONFIG_ERROR,
+			    &(struct spot){ w->l->file, p->value->line, p->value->column, path, "" },
+			    "%s is a section: indented keys follow it, not a value", path);
 }
 
 /* Depth is bounded by the tree's. */
@@ -251,11 +255,12 @@ static enum status read_text(struct loader *l, struct bytes text, struct walk *w
 	else if (tree.root && tree.root->kind == CFG_MAP)
 		walk_map(w, tree.root, "");
 	else if (tree.root && !cfg_is_null(tree.root))
-		cfg_problem(l->report, CONFIG_ERROR, &(struct spot){ l->file, tree.root->line, tree.root->column, "", "" },
-		            "error loading config file %s: it must hold keys and values", l->file);
+		cfg_problem(l->report, CONFIG_ERROR,
+			    &(struct spot){ l->file, tree.root->line, tree.root->column, "", "" },
+			    "error loading config file %s: it must hold keys and values", l->file);
 	if (s == ST_OK && more)
 		cfg_problem(l->report, CONFIG_WARNING, &(struct spot){ l->file, more, 1, "", "" },
-		            "a second document begins here; only the first is read");
+			    "a second document begins here; only the first is read");
 	cfg_tree_wipe(&tree);
 	arena_free(&arena);
 	return s == ST_OK ? ST_OK : ST_BAD_INPUT;
@@ -269,7 +274,7 @@ static void check_mode(struct loader *l, mode_t mode)
 			continue;
 		if ((mode & 0004) && S_ISREG(mode))
 			cfg_complain(l, CONFIG_WARNING, cfg_keys[i].name,
-			             "%s stands in a file that every user of this machine can read", cfg_keys[i].name);
+				     "%s stands in a file that every user of this machine can read", cfg_keys[i].name);
 	}
 }
 
@@ -350,8 +355,7 @@ static void from_env(struct loader *l)
 		n = text_node(value);
 		if (k->kind == KEY_SPLIT || k->kind == KEY_RECORDS || k->kind == KEY_PARAMS) {
 			cfg_problem(l->report, CONFIG_WARNING, &(struct spot){ l->file, 0, 0, k->name, "" },
-			            "%s cannot be given by the environment; write it in the file",
-			            k->name);
+				    "%s cannot be given by the environment; write it in the file", k->name);
 			continue;
 		}
 		note_origin(l, k, 0, 0, &n);

@@ -44,7 +44,7 @@ struct builder {
 };
 
 static enum status fail(struct builder *b, enum status s, unsigned line, unsigned column, const char *fmt, ...)
-	PRINTF_LIKE(5, 6);
+    PRINTF_LIKE(5, 6);
 static enum status fail(struct builder *b, enum status s, unsigned line, unsigned column, const char *fmt, ...)
 {
 	va_list ap;
@@ -142,8 +142,8 @@ static enum status close_map(struct builder *b, struct level *l)
 			continue;
 		if (by_key[i]->rank == 0 && s == ST_OK)
 			s = fail(b, ST_BAD_INPUT, by_key[i]->line, by_key[i]->column,
-			         "the key \"%.60s\" stands twice in this map, first in line %u", by_key[i]->key,
-			         by_key[i - 1]->line);
+				 "the key \"%.60s\" stands twice in this map, first in line %u", by_key[i]->key,
+				 by_key[i - 1]->line);
 		by_key[i]->value = NULL;
 	}
 	free(by_key);
@@ -174,8 +174,9 @@ static enum status add(struct builder *b, struct cfg_node *n, const yaml_event_t
 	if (l->node->kind == CFG_MAP && !l->has_key) {
 		if (n->kind != CFG_SCALAR)
 			return fail(b, ST_BAD_INPUT, line, column, "a map or a list cannot be a key");
-		l->pair = (struct cfg_pair){ .key = n->s, .line = line, .column = column,
-			                     .merge = n->plain && !strcmp(n->s, "<<") };
+		l->pair = (struct cfg_pair){
+			.key = n->s, .line = line, .column = column, .merge = n->plain && !strcmp(n->s, "<<")
+		};
 		l->has_key = true;
 		return ST_OK;
 	}
@@ -196,7 +197,7 @@ static enum status charge(struct builder *b, size_t weight, const yaml_event_t *
 {
 	if (weight > CONFIG_NODES_MAX - b->weight)
 		return fail(b, ST_TOO_BIG, (unsigned)ev->start_mark.line + 1, (unsigned)ev->start_mark.column + 1,
-		            "more than %d values, aliases counted with all they stand for", CONFIG_NODES_MAX);
+			    "more than %d values, aliases counted with all they stand for", CONFIG_NODES_MAX);
 	b->weight += weight;
 	return ST_OK;
 }
@@ -223,7 +224,7 @@ static enum status on_alias(struct builder *b, const yaml_event_t *ev)
 		return s == ST_OK ? add(b, b->anchors.v[i].node, ev) : s;
 	}
 	return fail(b, ST_BAD_INPUT, (unsigned)ev->start_mark.line + 1, (unsigned)ev->start_mark.column + 1,
-	            "the alias *%.60s names no finished value before it", name);
+		    "the alias *%.60s names no finished value before it", name);
 }
 
 static enum status on_scalar(struct builder *b, const yaml_event_t *ev)
@@ -246,7 +247,7 @@ static enum status on_open(struct builder *b, enum cfg_kind kind, const yaml_cha
 
 	if (b->depth == CONFIG_DEPTH_MAX - 1)
 		return fail(b, ST_TOO_BIG, (unsigned)ev->start_mark.line + 1, (unsigned)ev->start_mark.column + 1,
-		            "more than %d levels of maps and lists", CONFIG_DEPTH_MAX);
+			    "more than %d levels of maps and lists", CONFIG_DEPTH_MAX);
 	l = &b->levels[b->depth++];
 	*l = (struct level){ .node = node_new(b, kind, ev->start_mark) };
 	l->anchor = arena_strdup(b->arena, (const char *)anchor);
@@ -305,9 +306,9 @@ static enum status syntax_error(struct builder *b, const yaml_parser_t *p)
 
 	if (p->error == YAML_READER_ERROR)
 		return fail(b, ST_BAD_INPUT, (unsigned)p->mark.line + 1, 0, "not valid YAML: %s (byte %zu)", what,
-		            p->problem_offset);
+			    p->problem_offset);
 	return fail(b, ST_BAD_INPUT, (unsigned)at.line + 1, (unsigned)at.column + 1, "not valid YAML: %s%s%s", what,
-	            p->context ? " " : "", p->context ? p->context : "");
+		    p->context ? " " : "", p->context ? p->context : "");
 }
 
 /* Take events until the second document begins or the text ends. */
@@ -345,7 +346,7 @@ static void wipe_parser(yaml_parser_t *p)
 }
 
 enum status cfg_tree_parse(struct arena *arena, struct bytes text, struct cfg_tree *t, unsigned *more_out,
-                           struct cfg_tree_error *e)
+			   struct cfg_tree_error *e)
 {
 	struct builder b = { .arena = arena, .tree = t, .e = e };
 	yaml_parser_t p;
@@ -384,6 +385,5 @@ const struct cfg_node *cfg_member(const struct cfg_node *map, const char *key)
 
 bool cfg_is_null(const struct cfg_node *n)
 {
-	return n->kind == CFG_SCALAR && n->plain &&
-	       (!*n->s || !strcmp(n->s, "~") || !strcasecmp(n->s, "null"));
+	return n->kind == CFG_SCALAR && n->plain && (!*n->s || !strcmp(n->s, "~") || !strcasecmp(n->s, "null"));
 }

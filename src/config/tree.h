@@ -16,22 +16,22 @@ enum cfg_kind { CFG_SCALAR, CFG_LIST, CFG_MAP };
 struct cfg_pair {
 	const char *key;
 	unsigned line, column; /* of the key */
-	bool merge;            /* a plain `<<` */
-	unsigned rank;         /* 0: written here; n: from the n-th merged map */
+	bool merge;	       /* a plain `<<` */
+	unsigned rank;	       /* 0: written here; n: from the n-th merged map */
 	struct cfg_node *value;
 };
 
 struct cfg_node {
 	enum cfg_kind kind;
-	bool plain;            /* scalar without quotes or tag: may be null */
-	unsigned line, column; /* from 1 */
-	char *s;               /* scalar: NUL-terminated, no NUL inside; "" otherwise */
+	bool plain;		 /* scalar without quotes or tag: may be null */
+	unsigned line, column;	 /* from 1 */
+	char *s;		 /* scalar: NUL-terminated, no NUL inside; "" otherwise */
 	struct cfg_node **items; /* list */
-	struct cfg_pair *pairs;  /* map; keys are unique */
-	size_t n;                /* of items or pairs */
-	size_t weight;           /* values in here, aliases counted with all they stand for */
-	unsigned height;         /* levels in here, 1 for a scalar */
-	struct cfg_node *next;   /* chain of all nodes, for wiping */
+	struct cfg_pair *pairs;	 /* map; keys are unique */
+	size_t n;		 /* of items or pairs */
+	size_t weight;		 /* values in here, aliases counted with all they stand for */
+	unsigned height;	 /* levels in here, 1 for a scalar */
+	struct cfg_node *next;	 /* chain of all nodes, for wiping */
 };
 
 struct cfg_tree {
@@ -54,7 +54,7 @@ struct cfg_tree_error {
  * ST_BAD_INPUT  not YAML, or the same key twice; ST_TOO_BIG  passes CONFIG_DEPTH_MAX or CONFIG_NODES_MAX. e says where.
  */
 enum status cfg_tree_parse(struct arena *arena, struct bytes text, struct cfg_tree *t, unsigned *more_out,
-                           struct cfg_tree_error *e) MUST_CHECK;
+			   struct cfg_tree_error *e) MUST_CHECK;
 
 /** Overwrite every scalar: some are secrets. The tree is useless afterwards. */
 void cfg_tree_wipe(struct cfg_tree *t);

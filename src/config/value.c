@@ -24,7 +24,7 @@ static struct arena *mem(struct loader *l)
 
 /* Report and return false. */
 static bool wrong(struct loader *l, const struct key *k, const struct cfg_node *n, const char *fmt, ...)
-	PRINTF_LIKE(4, 5);
+    PRINTF_LIKE(4, 5);
 static bool wrong(struct loader *l, const struct key *k, const struct cfg_node *n, const char *fmt, ...)
 {
 	struct spot at = { l->file, n->line, n->column, k->name, cfg_shown(l, k, n) };
@@ -66,7 +66,8 @@ static bool set_int(struct loader *l, const struct key *k, const struct cfg_node
 	if (!isdigit((unsigned char)*digits) || *end || errno || (digits[0] == '0' && digits[1]))
 		return wrong(l, k, n, "%s must be a whole number", k->name);
 	if (v < k->min || v > k->max)
-		return wrong(l, k, n, "%s must be between %lld and %lld", k->name, (long long)k->min, (long long)k->max);
+		return wrong(l, k, n, "%s must be between %lld and %lld", k->name, (long long)k->min,
+			     (long long)k->max);
 	*out = v;
 	return true;
 }
@@ -78,7 +79,8 @@ static bool set_duration(struct loader *l, const struct key *k, const struct cfg
 	int64_t v = 0;
 
 	if (*digits && strspn(digits, "0123456789") == strlen(digits) && strspn(digits, "0") != strlen(digits))
-		return wrong(l, k, n, "%s needs a unit: write %.20ss for seconds, %.20sm for minutes", k->name, n->s, n->s);
+		return wrong(l, k, n, "%s needs a unit: write %.20ss for seconds, %.20sm for minutes", k->name, n->s,
+			     n->s);
 	if (strspn(digits, "0") != strlen(digits) && duration_parse(bytes_of_str(n->s), &v) != ST_OK)
 		return wrong(l, k, n, "%s must be a duration like 30s, 12h, 1h30m or 90d", k->name);
 	if (v < k->min || v > k->max) {
@@ -137,7 +139,8 @@ static bool set_sslmode(struct loader *l, const struct key *k, const struct cfg_
 		*out = "";
 		return true;
 	}
-	return wrong(l, k, n, "%s must be true, false, disable, allow, prefer, require, verify-ca or verify-full", k->name);
+	return wrong(l, k, n, "%s must be true, false, disable, allow, prefer, require, verify-ca or verify-full",
+		     k->name);
 }
 
 /* ---- addresses and names ---- */
@@ -217,8 +220,8 @@ const char *cfg_url_parse(struct arena *arena, const char *text, struct config_u
 		colon--;
 	u.port = u.https ? 443 : 80;
 	if (colon > p && colon[-1] == ':') {
-		if (!port_parse(arena_strndup(arena, colon, (size_t)(end - colon)), &u.port) || !isdigit((unsigned char)*colon) ||
-		    !u.port)
+		if (!port_parse(arena_strndup(arena, colon, (size_t)(end - colon)), &u.port) ||
+		    !isdigit((unsigned char)*colon) || !u.port)
 			return "has a bad port";
 		n = (size_t)(colon - 1 - p);
 	} else {
@@ -276,7 +279,8 @@ static bool set_http(struct loader *l, const struct key *k, const struct cfg_nod
 	return true;
 }
 
-static bool set_ip(struct loader *l, const struct key *k, const struct cfg_node *n, enum ip_family family, const char **out)
+static bool set_ip(struct loader *l, const struct key *k, const struct cfg_node *n, enum ip_family family,
+		   const char **out)
 {
 	struct ip_addr a;
 
@@ -287,15 +291,16 @@ static bool set_ip(struct loader *l, const struct key *k, const struct cfg_node 
 }
 
 static bool set_prefix(struct loader *l, const struct key *k, const struct cfg_node *n, enum ip_family family,
-                       struct ip_prefix *out)
+		       struct ip_prefix *out)
 {
 	struct ip_prefix p;
 
 	if (!*n->s)
 		return true;
 	if (ip_prefix_parse(bytes_of_str(n->s), &p) != ST_OK || p.addr.family != family)
-		return wrong(l, k, n, "parsing IPv%d prefix from config: %s must be an IPv%d network like %s", (int)family, k->name,
-		             (int)family, family == IP_V4 ? "100.64.0.0/10" : "fd7a:115c:a1e0::/48");
+		return wrong(l, k, n, "parsing IPv%d prefix from config: %s must be an IPv%d network like %s",
+			     (int)family, k->name, (int)family,
+			     family == IP_V4 ? "100.64.0.0/10" : "fd7a:115c:a1e0::/48");
 	*out = ip_prefix_masked(p);
 	return true;
 }
@@ -378,7 +383,8 @@ static const char *bad_resolver(struct loader *l, const char *s)
 		return NULL;
 	if (strstr(s, "://"))
 		return cfg_url_parse(mem(l), s, &u);
-	if (cfg_listen_parse(mem(l), s, &hostport) && ip_parse(bytes_of_str(hostport.host), &a) == ST_OK && hostport.port)
+	if (cfg_listen_parse(mem(l), s, &hostport) && ip_parse(bytes_of_str(hostport.host), &a) == ST_OK &&
+	    hostport.port)
 		return NULL;
 	return "must be an IP address or the https:// URL of a DNS server";
 }
@@ -397,7 +403,7 @@ static const char *bad_item(struct loader *l, enum key_kind kind, const char *s)
 }
 
 static bool strings_of(struct loader *l, const struct key *k, enum key_kind kind, const struct cfg_node *n,
-                       struct config_strings *out)
+		       struct config_strings *out)
 {
 	struct config_strings list = { 0 };
 	struct items items;
@@ -441,7 +447,8 @@ static bool set_prefixes(struct loader *l, const struct key *k, const struct cfg
 		if (ip_parse(s, &a) == ST_OK)
 			p = ip_prefix_of(a);
 		else if (ip_prefix_parse(s, &p) != ST_OK)
-			ok = wrong(l, k, items.v[i], "%s[%zu] must be a network like 10.0.0.0/8, or an address", k->name, i);
+			ok = wrong(l, k, items.v[i], "%s[%zu] must be a network like 10.0.0.0/8, or an address",
+				   k->name, i);
 		if (p.addr.family != IP_NONE && p.bits == 0)
 			ok = wrong(l, k, items.v[i], "%s[%zu]: 0.0.0.0/0 and ::/0 are not allowed", k->name, i);
 		list.v[list.n++] = ip_prefix_masked(p);
@@ -466,7 +473,9 @@ static bool set_split(struct loader *l, const struct key *k, const struct cfg_no
 		const struct cfg_pair *p = &n->pairs[i];
 		size_t len = strlen(p->key);
 		struct config_split *s = &list[count++];
-		struct cfg_node at = { .kind = CFG_SCALAR, .line = p->line, .column = p->column, .s = arena_strdup(mem(l), p->key) };
+		struct cfg_node at = {
+			.kind = CFG_SCALAR, .line = p->line, .column = p->column, .s = arena_strdup(mem(l), p->key)
+		};
 
 		s->domain = lower(mem(l), p->key, len && p->key[len - 1] == '.' ? len - 1 : len);
 		if (!cfg_is_domain(s->domain))
@@ -482,7 +491,7 @@ static bool set_split(struct loader *l, const struct key *k, const struct cfg_no
 }
 
 static bool record_field(struct loader *l, const struct key *k, const struct cfg_node *item, const char *name,
-                         const char **out)
+			 const char **out)
 {
 	const struct cfg_node *v = cfg_member(item, name);
 
@@ -509,7 +518,8 @@ static bool record_of(struct loader *l, const struct key *k, const struct cfg_no
 		struct spot at = { l->file, p->line, p->column, k->name, p->key };
 
 		if (strcmp(p->key, "name") && strcmp(p->key, "type") && strcmp(p->key, "value"))
-			cfg_problem(l->report, CONFIG_WARNING, &at, "a record has name, type and value only; this is not used");
+			cfg_problem(l->report, CONFIG_WARNING, &at,
+				    "a record has name, type and value only; this is not used");
 	}
 	if (!*r->name || !*r->value)
 		return wrong(l, k, item, "%s: a record needs a name and a value", k->name);
@@ -520,9 +530,11 @@ static bool record_of(struct loader *l, const struct key *k, const struct cfg_no
 		return true;
 	}
 	if (ip_parse(bytes_of_str(r->value), &a) != ST_OK)
-		return wrong(l, k, cfg_member(item, "value"), "%s: the value of an address record must be an IP address", k->name);
+		return wrong(l, k, cfg_member(item, "value"),
+			     "%s: the value of an address record must be an IP address", k->name);
 	if ((!strcasecmp(r->type, "A") && a.family != IP_V4) || (!strcasecmp(r->type, "AAAA") && a.family != IP_V6))
-		return wrong(l, k, cfg_member(item, "value"), "%s: A records have IPv4 addresses, AAAA records IPv6 addresses", k->name);
+		return wrong(l, k, cfg_member(item, "value"),
+			     "%s: A records have IPv4 addresses, AAAA records IPv6 addresses", k->name);
 	return true;
 }
 
@@ -636,6 +648,7 @@ bool cfg_value_set(struct loader *l, const struct key *k, const struct cfg_node 
 		break;
 	}
 	if (n->kind != CFG_SCALAR)
-		return wrong(l, k, n, "%s must be a single value, not %s", k->name, n->kind == CFG_LIST ? "a list" : "a map");
+		return wrong(l, k, n, "%s must be a single value, not %s", k->name,
+			     n->kind == CFG_LIST ? "a list" : "a map");
 	return set_scalar(l, k, n, out);
 }

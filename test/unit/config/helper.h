@@ -14,7 +14,7 @@
 #include "config/config.h"
 
 /* The least that a server starts with; cases put their lines behind it. */
-#define MINIMAL                                                                                                       \
+#define MINIMAL                                                                                                        \
 	"server_url: https://hs.example.com\nlisten_addr: 127.0.0.1:8080\nnoise: {private_key_path: /n}\n"             \
 	"prefixes: {v4: 100.64.0.0/10}\ndatabase: {type: sqlite, sqlite: {path: /d}}\n"                                \
 	"dns: {base_domain: tail.example.com, nameservers: {global: [1.1.1.1]}}\n"                                     \

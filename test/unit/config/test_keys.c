@@ -19,29 +19,38 @@ static const struct kind_case kinds[] = {
 	{ KEY_DURATION, { "77s", "1m17s" }, { "soon", "77", "[5s]", "5 parsecs", "1h30", "99999999y" } },
 	{ KEY_MODE, { "\"0750\"", "750", "0o750" }, { "\"0888\"", "rwx", "0", "\"01777\"", "[7]", "-1" } },
 	{ KEY_SSLMODE, { "true", "verify-full", "require" }, { "maybe", "[disable]" } },
-	{ KEY_LISTEN, { "10.0.0.1:443", "\"[::1]:99\"", ":https" },
+	{ KEY_LISTEN,
+	  { "10.0.0.1:443", "\"[::1]:99\"", ":https" },
 	  { "8080", "10.0.0.1", "a:b:c", "h:70000", "\"[1.2.3.4]:1\"", "[\"1:1\"]", "\"bad name:80\"", "\"[]:1\"" } },
-	{ KEY_URL, { "http://other.example.net:8080/hs", "HTTPS://[::1]/" },
-	  { "ftp://x", "x.example.com", "https://", "https://u:p@h/", "https://h:0/", "https://h/?a=b", "\"https://a b/\"",
-	    "[https://a]", "https://h:99999/" } },
+	{ KEY_URL,
+	  { "http://other.example.net:8080/hs", "HTTPS://[::1]/" },
+	  { "ftp://x", "x.example.com", "https://", "https://u:p@h/", "https://h:0/", "https://h/?a=b",
+	    "\"https://a b/\"", "[https://a]", "https://h:99999/" } },
 	{ KEY_HTTP, { "https://acme.example.net/dir" }, { "acme.example.net", "https:///x", "[https://a]" } },
 	{ KEY_V4, { "198.51.100.7", "none" }, { "::1", "300.1.1.1", "x", "[1.1.1.1]" } },
 	{ KEY_V6, { "2001:db8::7", "none" }, { "1.1.1.1", "x", "[\"::1\"]" } },
-	{ KEY_PREFIX_V4, { "100.100.0.0/16" }, { "fd7a:115c:a1e0::/48", "100.100.0.0", "100.100.0.0/33", "[100.64.0.0/10]" } },
+	{ KEY_PREFIX_V4,
+	  { "100.100.0.0/16" },
+	  { "fd7a:115c:a1e0::/48", "100.100.0.0", "100.100.0.0/33", "[100.64.0.0/10]" } },
 	{ KEY_PREFIX_V6, { "fd7a:115c:a1e0:b1a::/64" }, { "100.64.0.0/10", "\"fd7a::\"", "fd7a::/129", "fd7a::1" } },
 	{ KEY_DOMAIN, { "a.example.net" }, { "a.example.net.", "-a.net", "a..b", "\"a b\"", "a/b", "[a.net]" } },
 	{ KEY_LIST, { "[a, b]", "a b" }, { "{a: b}", "[[a]]", "[{a: b}]", "[null]", "[\"\"]" } },
 	{ KEY_URLS, { "[https://a.net/x]", "https://a.net/x http://b.net/y" }, { "[a.net]", "{a: b}", "[ftp://x]" } },
 	{ KEY_DOMAINS, { "[a.net, B.net.]" }, { "[\"a b\"]", "{a: b}", "[..]" } },
-	{ KEY_RESOLVERS, { "[9.9.9.9, \"2620:fe::fe\"]", "[https://dns.nextdns.io/abc]", "[\"9.9.9.9:5353\"]" },
+	{ KEY_RESOLVERS,
+	  { "[9.9.9.9, \"2620:fe::fe\"]", "[https://dns.nextdns.io/abc]", "[\"9.9.9.9:5353\"]" },
 	  { "[dns.quad9.net]", "[ftp://x]", "{a: b}", "[9.9.9]", "[\"9.9.9.9:dns\"]" } },
-	{ KEY_PREFIXES, { "[10.0.0.0/8, \"::1\"]", "10.0.0.0/8 192.0.2.1" },
+	{ KEY_PREFIXES,
+	  { "[10.0.0.0/8, \"::1\"]", "10.0.0.0/8 192.0.2.1" },
 	  { "[0.0.0.0/0]", "[\"::/0\"]", "[10.0.0.0/8, proxy]", "{a: b}", "[10.0.0.0/40]" } },
-	{ KEY_SPLIT, { "{corp.net: [10.0.0.53]}", "{Corp.net.: 10.0.0.53, b.net: []}" },
+	{ KEY_SPLIT,
+	  { "{corp.net: [10.0.0.53]}", "{Corp.net.: 10.0.0.53, b.net: []}" },
 	  { "[a]", "words", "{\"a b\": [1.1.1.1]}", "{a.net: [nowhere]}", "{a.net: {b: c}}" } },
-	{ KEY_RECORDS, { "[{name: a.b, type: A, value: 100.64.0.3}]", "[{name: a.b, type: AAAA, value: \"fd7a::1\"}]" },
-	  { "{name: a}", "words", "[words]", "[{type: A, value: 1.1.1.1}]", "[{name: a.b}]", "[{name: a.b, type: A, value: x}]",
-	    "[{name: a.b, type: A, value: \"::1\"}]", "[{name: a.b, type: AAAA, value: 1.1.1.1}]", "[{name: [a], value: 1.1.1.1}]" } },
+	{ KEY_RECORDS,
+	  { "[{name: a.b, type: A, value: 100.64.0.3}]", "[{name: a.b, type: AAAA, value: \"fd7a::1\"}]" },
+	  { "{name: a}", "words", "[words]", "[{type: A, value: 1.1.1.1}]", "[{name: a.b}]",
+	    "[{name: a.b, type: A, value: x}]", "[{name: a.b, type: A, value: \"::1\"}]",
+	    "[{name: a.b, type: AAAA, value: 1.1.1.1}]", "[{name: [a], value: 1.1.1.1}]" } },
 	{ KEY_PARAMS, { "{Prompt: login, b: 7}" }, { "[a]", "words", "{a: [b]}" } },
 };
 
@@ -152,7 +161,8 @@ static void good_value(const struct key *k, size_t which, char out[static 128])
 	else if (k->kind == KEY_BOOL)
 		snprintf(out, 128, "%s", which ? is_true ? "\"0\"" : "\"1\"" : is_true ? "false" : "true");
 	else if (k->kind == KEY_INT)
-		snprintf(out, 128, "%lld", (long long)(k->min == INT64_MIN ? 1 : k->min) + (k->def && atoll(k->def) == k->min));
+		snprintf(out, 128, "%lld",
+			 (long long)(k->min == INT64_MIN ? 1 : k->min) + (k->def && atoll(k->def) == k->min));
 	else if (k->kind == KEY_DURATION)
 		snprintf(out, 128, "%s", which ? "1m17s" : "77s");
 	else
@@ -457,9 +467,15 @@ static void guesses_are_good(void **state)
 	static const struct {
 		const char *wrong, *guess;
 	} cases[] = {
-		{ "dns.base_domian", "dns.base_domain" }, { "databse", "database" },      { "base_domain", "dns.base_domain" },
-		{ "listen_adress", "listen_addr" },       { "server-url", "server_url" }, { "oidc.clientid", "oidc.client_id" },
-		{ "dns.nameserver", "dns.nameservers" },  { "log.levle", "log.level" },   { "xyzzy_frobnicate", NULL },
+		{ "dns.base_domian", "dns.base_domain" },
+		{ "databse", "database" },
+		{ "base_domain", "dns.base_domain" },
+		{ "listen_adress", "listen_addr" },
+		{ "server-url", "server_url" },
+		{ "oidc.clientid", "oidc.client_id" },
+		{ "dns.nameserver", "dns.nameservers" },
+		{ "log.levle", "log.level" },
+		{ "xyzzy_frobnicate", NULL },
 		{ "enabled", NULL },
 	};
 	(void)state;

@@ -54,12 +54,14 @@ static struct loaded load_path(const char *path, char *const *env, const char *c
 
 static void values_arrive_typed(void **state)
 {
-	struct loaded l = load_text(MINIMAL "Node: {Expiry: 30d, ephemeral: {inactivity_timeout: 90s}}\n"
-	                                    "trusted_proxies: [10.1.2.3/8, \"::1\"]\nmetrics_listen_addr: \"[::1]:9090\"\n"
-	                                    "tls_letsencrypt_listen: :http\nunix_socket_permission: 0770\n"
-	                                    "dns.nameservers.split: {A.net.: [1.1.1.1]}\n"
-	                                    "database.postgres.ssl: true\nlog: {level: ERROR}\n",
-	                            NULL, CONFIG_FOR_SERVER);
+	struct loaded l =
+	    load_text(MINIMAL "Node: {Expiry: 30d, ephemeral: {inactivity_timeout: 90s}}\n"
+			      "trusted_proxies: [10.1.2.3/8, \"::1\"]\nmetrics_listen_addr: \"[::1]:9090\"\n"
+			      "tls_letsencrypt_listen: :http\nunix_socket_permission: 0770\n"
+			      "prefixes.v6: fd7a:115c:a1e0:1::5/48\n"
+			      "dns.nameservers.split: {A.net.: [1.1.1.1]}\n"
+			      "database.postgres.ssl: true\nlog: {level: ERROR}\n",
+		      NULL, CONFIG_FOR_SERVER);
 	char text[IP_PREFIX_TEXT_MAX];
 	(void)state;
 
@@ -86,7 +88,8 @@ static void values_arrive_typed(void **state)
 	assert_string_equal(l.c->database.postgres.sslmode, "");
 	assert_int_equal(l.c->log.level, LOG_LEVEL_ERROR);
 	assert_int_equal(l.c->oidc.scope.n, 3); /* defaults */
-	assert_int_equal(l.c->prefixes.v6.addr.family, IP_NONE);
+	ip_prefix_format(&l.c->prefixes.v6, text);
+	assert_string_equal(text, "fd7a:115c:a1e0::/48");
 	assert_int_equal(l.c->tuning.register_cache_expiration_ns, 15 * 60 * NS_PER_S);
 	assert_true(config_key_is_set(l.c, "node"));
 	assert_true(config_key_is_set(l.c, "node.expiry"));
@@ -98,7 +101,7 @@ static void values_arrive_typed(void **state)
 static void null_is_as_if_it_were_not_there(void **state)
 {
 	struct loaded l = load_text(MINIMAL "metrics_listen_addr: null\nlog:\noidc: ~\ntaildrop: {enabled: }\n", NULL,
-	                            CONFIG_FOR_SERVER);
+				    CONFIG_FOR_SERVER);
 	(void)state;
 
 	assert_int_equal(l.s, ST_OK);
@@ -110,8 +113,9 @@ static void null_is_as_if_it_were_not_there(void **state)
 
 static void paths_count_from_the_file_where_the_go_server_does(void **state)
 {
-	struct bytes text = BYTES_LIT("noise: {private_key_path: n.key}\npolicy: {path: /abs}\ntls_cert_path: c/d\n"
-	                              "unix_socket: s.sock\nderp: {paths: [derp.yaml]}\ndns: {extra_records_path: r.json}\n");
+	struct bytes text =
+	    BYTES_LIT("noise: {private_key_path: n.key}\npolicy: {path: /abs}\ntls_cert_path: c/d\n"
+		      "unix_socket: s.sock\nderp: {paths: [derp.yaml]}\ndns: {extra_records_path: r.json}\n");
 	struct config_source src = { .path = "/etc/hs/config.yaml", .text = &text, .purpose = CONFIG_FOR_SERVER };
 	struct config_report report = { 0 };
 	struct config *c = NULL;
@@ -120,10 +124,11 @@ static void paths_count_from_the_file_where_the_go_server_does(void **state)
 	assert_int_equal(config_load(&src, &c, &report), ST_BAD_INPUT); /* there is no server_url and so on */
 	config_report_release(&report);
 	text = BYTES_LIT(MINIMAL "noise.private_key_path: n.key\npolicy: {path: /abs}\n");
-	text = BYTES_LIT("server_url: https://hs.example.com\nlisten_addr: 127.0.0.1:8080\nnoise: {private_key_path: n.key}\n"
-	                 "prefixes: {v4: 100.64.0.0/10}\ndatabase: {type: sqlite, sqlite: {path: db/d}}\n"
-	                 "dns: {magic_dns: false, override_local_dns: false, extra_records_path: r.json}\n"
-	                 "derp: {paths: [derp.yaml]}\nunix_socket: s.sock\npolicy: {path: /abs}\n");
+	text = BYTES_LIT(
+	    "server_url: https://hs.example.com\nlisten_addr: 127.0.0.1:8080\nnoise: {private_key_path: n.key}\n"
+	    "prefixes: {v4: 100.64.0.0/10}\ndatabase: {type: sqlite, sqlite: {path: db/d}}\n"
+	    "dns: {magic_dns: false, override_local_dns: false, extra_records_path: r.json}\n"
+	    "derp: {paths: [derp.yaml]}\nunix_socket: s.sock\npolicy: {path: /abs}\n");
 	assert_int_equal(config_load(&src, &c, &report), ST_OK);
 	assert_string_equal(c->noise.private_key_path, "/etc/hs/n.key");
 	assert_string_equal(c->database.sqlite.path, "/etc/hs/db/d");
@@ -139,18 +144,18 @@ static void paths_count_from_the_file_where_the_go_server_does(void **state)
 
 static void ten_mistakes_give_ten_lines(void **state)
 {
-	struct loaded l = load_text("server_url: hs.example.com\n"                 /* 1 */
-	                            "listen_addr: 8080\n"                          /* 2 */
-	                            "noise: {private_key_path: [a]}\n"             /* 3 */
-	                            "prefixes:\n  v4: 100.64.0.0/99\n"             /* 5 */
-	                            "node:\n  expiry: soon\n"                      /* 7 */
-	                            "database:\n  type: mysql\n"                   /* 9 */
-	                            "dns:\n  base_domain: example.com.\n"          /* 11 */
-	                            "  magic_dns: yes\n"                           /* 12 */
-	                            "  nameservers: {global: [1.1.1.1]}\n"         /* 13 */
-	                            "log: {level: loud}\n"                         /* 14 */
-	                            "derp: {urls: [https://x.net/a, x.net/a]}\n",  /* 15 */
-	                            NULL, CONFIG_FOR_SERVER);
+	struct loaded l = load_text("server_url: hs.example.com\n"		  /* 1 */
+				    "listen_addr: 8080\n"			  /* 2 */
+				    "noise: {private_key_path: [a]}\n"		  /* 3 */
+				    "prefixes:\n  v4: 100.64.0.0/99\n"		  /* 5 */
+				    "node:\n  expiry: soon\n"			  /* 7 */
+				    "database:\n  type: mysql\n"		  /* 9 */
+				    "dns:\n  base_domain: example.com.\n"	  /* 11 */
+				    "  magic_dns: yes\n"			  /* 12 */
+				    "  nameservers: {global: [1.1.1.1]}\n"	  /* 13 */
+				    "log: {level: loud}\n"			  /* 14 */
+				    "derp: {urls: [https://x.net/a, x.net/a]}\n", /* 15 */
+				    NULL, CONFIG_FOR_SERVER);
 	static const unsigned lines[] = { 1, 2, 3, 5, 7, 9, 11, 12, 14, 15 };
 	struct buf b;
 	size_t newlines = 0;
@@ -173,7 +178,10 @@ static void ten_mistakes_give_ten_lines(void **state)
 		newlines += b.p[i] == '\n';
 	assert_int_equal(newlines, 10);
 	buf_release(&b);
-	expect_problem(&l.report, "Fatal config error: server_url must start with https:// or http:// (test.yaml:1:13: server_url: \"hs.example.com\")", "form");
+	expect_problem(&l.report,
+		       "Fatal config error: server_url must start with https:// or http:// (test.yaml:1:13: "
+		       "server_url: \"hs.example.com\")",
+		       "form");
 	loaded_release(&l);
 }
 
@@ -191,19 +199,26 @@ static void rules_speak_in_known_words(void **state)
 		{ "tls_cert_path: /c\n", "tls_key_path must be set when tls_cert_path is", false },
 		{ "node: {ephemeral: {inactivity_timeout: 65s}}\n",
 		  "node.ephemeral.inactivity_timeout (1m5s) is set too low, must be more than 1m5s", false },
-		{ "node: {routes: {ha: {probe_interval: 1s}}}\n", "node.routes.ha.probe_interval (1s) must be >= 2s", false },
-		{ "node: {routes: {ha: {probe_timeout: 500ms}}}\n", "node.routes.ha.probe_timeout (500ms) must be >= 1s", false },
+		{ "node: {routes: {ha: {probe_interval: 1s}}}\n", "node.routes.ha.probe_interval (1s) must be >= 2s",
+		  false },
+		{ "node: {routes: {ha: {probe_timeout: 500ms}}}\n",
+		  "node.routes.ha.probe_timeout (500ms) must be >= 1s", false },
 		{ "node: {routes: {ha: {probe_timeout: 10s}}}\n",
 		  "node.routes.ha.probe_timeout (10s) must be less than node.routes.ha.probe_interval (10s)", false },
-		{ "tuning: {node_store_batch_size: 0}\n", "tuning.node_store_batch_size must be positive, got 0", false },
-		{ "tuning: {node_store_batch_timeout: 0}\n", "tuning.node_store_batch_timeout must be positive, got 0s", false },
+		{ "tuning: {node_store_batch_size: 0}\n", "tuning.node_store_batch_size must be positive, got 0",
+		  false },
+		{ "tuning: {node_store_batch_timeout: 0}\n", "tuning.node_store_batch_timeout must be positive, got 0s",
+		  false },
 		{ "trusted_proxies: [0.0.0.0/0]\n", "trusted_proxies[0]: 0.0.0.0/0 and ::/0 are not allowed", false },
 		{ "derp.server: {enabled: true, private_key_path: /k, region_id: 999}\n",
 		  "derp.server.stun_listen_addr must be set if derp.server.enabled is true", false },
 		{ "derp.server: {enabled: true, private_key_path: /k, region_id: 999, stun_listen_addr: ':1', "
 		  "automatically_add_embedded_derp_region: false}\n",
-		  "Disabling derp.server.automatically_add_embedded_derp_region requires to configure the derp server in derp.paths", false },
-		{ "derp.server: {enabled: true, region_id: 999, stun_listen_addr: ':1'}\n", "derp.server.private_key_path must be set", false },
+		  "Disabling derp.server.automatically_add_embedded_derp_region requires to configure the derp server "
+		  "in derp.paths",
+		  false },
+		{ "derp.server: {enabled: true, region_id: 999, stun_listen_addr: ':1'}\n",
+		  "derp.server.private_key_path must be set", false },
 		{ "dns.extra_records: [{name: a.b, value: 1.1.1.1}]\ndns.extra_records_path: /r\n",
 		  "dns.extra_records and dns.extra_records_path are mutually exclusive", false },
 		{ "oidc: {issuer: sso}\n", "oidc.issuer must be a valid http(s) URL: got \"sso\"", false },
@@ -212,20 +227,28 @@ static void rules_speak_in_known_words(void **state)
 		  "oidc.client_secret or oidc.client_secret_path is required when oidc.issuer is set", false },
 		{ "oidc: {issuer: https://sso.net, client_id: a, client_secret: b, client_secret_path: /c}\n",
 		  "oidc_client_secret and oidc_client_secret_path are mutually exclusive", false },
-		{ "oidc: {issuer: https://sso.net, pkce: {method: S512}}\n", "pkce.method must be either 'plain' or 'S256'", false },
+		{ "oidc: {issuer: https://sso.net, pkce: {method: S512}}\n",
+		  "pkce.method must be either 'plain' or 'S256'", false },
 		{ "log: {format: xml}\n", "Could not parse log format. Valid choices are 'json' or 'text'", false },
-		{ "prefixes.allocation: best\n", "invalid prefix allocation strategy, allowed options: sequential, random", false },
+		{ "prefixes.allocation: best\n",
+		  "invalid prefix allocation strategy, allowed options: sequential, random", false },
 		{ "prefixes.v6: 100.64.0.0/10\n", "parsing IPv6 prefix from config", false },
 		{ "prefixes.v6: fd00::/64\n", "prefixes.v6 is outside fd7a:115c:a1e0::/48", true },
-		{ "randomize_client_port: true\n", "The \"randomize_client_port\" configuration key has been removed", false },
+		{ "node: {expiry: 3600}\n", "node.expiry needs a unit: write 3600s for seconds, 3600m for minutes",
+		  false },
+		{ "randomize_client_port: true\n", "The \"randomize_client_port\" configuration key has been removed",
+		  false },
 		{ "oidc: {expiry: 180d}\n",
 		  "The \"oidc.expiry\" configuration key has been removed. Please use \"node.expiry\" instead", false },
-		{ "oidc: {strip_email_domain: true}\n", "The \"oidc.strip_email_domain\" configuration key has been removed", false },
+		{ "oidc: {strip_email_domain: true}\n",
+		  "The \"oidc.strip_email_domain\" configuration key has been removed", false },
 		{ "acl_policy_path: /p\n", "Please use \"policy.path\" instead", false },
 		{ "acl_policy_path: /p\npolicy: {path: /p}\n", "Please use \"policy.path\" instead", true },
-		{ "dns_config: {nameservers: [1.1.1.1], base_domain: a.net}\n", "Please use \"dns.nameservers.global\" instead", true },
+		{ "dns_config: {nameservers: [1.1.1.1], base_domain: a.net}\n",
+		  "Please use \"dns.nameservers.global\" instead", true },
 		{ "dns_config: {extra_records: []}\n", "Please use \"dns.extra_records\" instead", false },
-		{ "ephemeral_node_inactivity_timeout: 30m\n", "Please use \"node.ephemeral.inactivity_timeout\" instead", true },
+		{ "ephemeral_node_inactivity_timeout: 30m\n",
+		  "Please use \"node.ephemeral.inactivity_timeout\" instead", true },
 		{ "ip_prefixes: [100.64.0.0/10]\n", "Please use \"prefixes.v4\" and \"prefixes.v6\" instead", true },
 		{ "grpc_listen_addr: :50443\n", "There is no gRPC any more", true },
 		{ "dns: {base_domian: a}\n", "did you mean dns.base_domain?", true },
@@ -234,7 +257,8 @@ static void rules_speak_in_known_words(void **state)
 		{ "log: debug\n", "log is a section", false },
 		{ "LISTEN_ADDR: :1\n", "listen_addr is set twice, first in line 2", false },
 		{ "server: {replica: {enabled: true}}\n", "several servers need a PostgreSQL database", false },
-		{ "dns.extra_records: [{name: a.b, type: TXT, value: hi}]\n", "clients answer records of type A and AAAA only", true },
+		{ "dns.extra_records: [{name: a.b, type: TXT, value: hi}]\n",
+		  "clients answer records of type A and AAAA only", true },
 		{ "---\na: 1\n", "a second document begins here", true },
 	};
 	(void)state;
@@ -246,7 +270,8 @@ static void rules_speak_in_known_words(void **state)
 
 		snprintf(text, sizeof text, "%s%s", MINIMAL, cases[i].lines);
 		if (!strncmp(cases[i].lines, "dns: {", 6)) /* not the same section twice */
-			snprintf(text, sizeof text, "dns.base_domain: a.net\ndns.override_local_dns: false\n%s", cases[i].lines);
+			snprintf(text, sizeof text, "dns.base_domain: a.net\ndns.override_local_dns: false\n%s",
+				 cases[i].lines);
 		l = load_text(text, NULL, CONFIG_FOR_SERVER);
 		expect_problem(&l.report, cases[i].text, cases[i].lines);
 		p = find_problem(&l.report, cases[i].text);
@@ -262,7 +287,8 @@ static void what_is_missing_is_named(void **state)
 	static const char *const parts[] = {
 		"server_url must start with https:// or http://",
 		"listen_addr must be set",
-		"headscale now requires a new `noise.private_key_path` field in the config file for the Tailscale v2 protocol",
+		"headscale now requires a new `noise.private_key_path` field in the config file for the Tailscale v2 "
+		"protocol",
 		"no IPv4 or IPv6 prefix configured, minimum one prefix is required",
 		"invalid database type \"\", must be sqlite, sqlite3 or postgres",
 		"dns.nameservers.global must be set when dns.override_local_dns is true",
@@ -295,10 +321,11 @@ static void the_names_of_server_and_nodes_must_not_meet(void **state)
 		char text[1024];
 		struct loaded l;
 
-		snprintf(text, sizeof text,
-		         "server_url: %s\nlisten_addr: :1\nnoise.private_key_path: /n\nprefixes.v4: 100.64.0.0/10\n"
-		         "database: {type: sqlite, sqlite: {path: /d}}\ndns: {base_domain: %s, override_local_dns: false}\n",
-		         cases[i].url, cases[i].base);
+		snprintf(
+		    text, sizeof text,
+		    "server_url: %s\nlisten_addr: :1\nnoise.private_key_path: /n\nprefixes.v4: 100.64.0.0/10\n"
+		    "database: {type: sqlite, sqlite: {path: /d}}\ndns: {base_domain: %s, override_local_dns: false}\n",
+		    cases[i].url, cases[i].base);
 		l = load_text(text, NULL, CONFIG_FOR_SERVER);
 		if (cases[i].text)
 			expect_problem(&l.report, cases[i].text, cases[i].url);
@@ -348,10 +375,15 @@ static void terminals_are_safe(void **state)
 
 static void the_environment_wins(void **state)
 {
-	char *const env[] = { "HEADSCALE_LOG_LEVEL=debug", "HEADSCALE_TRUSTED_PROXIES=10.0.0.0/8 192.168.0.0/16",
-		              "HEADSCALE_DNS_NAMESERVERS_GLOBAL=9.9.9.9", "HEADSCALE_TAILDROP_ENABLED=0",
-		              "HEADSCALE_LISTEN_ADDR=", "HEADSCALE_PORT=tcp://10.1.1.1:80", "HEADSCALE_SERVER_LOOPS=3",
-		              "HEADSCALE_DATABASE_SQLITE_PATH=/elsewhere", NULL };
+	char *const env[] = { "HEADSCALE_LOG_LEVEL=debug",
+			      "HEADSCALE_TRUSTED_PROXIES=10.0.0.0/8 192.168.0.0/16",
+			      "HEADSCALE_DNS_NAMESERVERS_GLOBAL=9.9.9.9",
+			      "HEADSCALE_TAILDROP_ENABLED=0",
+			      "HEADSCALE_LISTEN_ADDR=",
+			      "HEADSCALE_PORT=tcp://10.1.1.1:80",
+			      "HEADSCALE_SERVER_LOOPS=3",
+			      "HEADSCALE_DATABASE_SQLITE_PATH=/elsewhere",
+			      NULL };
 	struct loaded l = load_text(MINIMAL "log: {level: error}\n", env, CONFIG_FOR_SERVER);
 	unsigned line = 99;
 	(void)state;
@@ -375,8 +407,8 @@ static void the_environment_wins(void **state)
 
 static void a_bad_variable_is_named(void **state)
 {
-	char *const env[] = { "HEADSCALE_LOG_LEVEL=loud", "HEADSCALE_DNS_EXTRA_RECORDS=[]", "HEADSCALE_OIDC_CLIENT_SECRET=hunter2",
-		              NULL };
+	char *const env[] = { "HEADSCALE_LOG_LEVEL=loud", "HEADSCALE_DNS_EXTRA_RECORDS=[]",
+			      "HEADSCALE_OIDC_CLIENT_SECRET=hunter2", NULL };
 	struct loaded l = load_text(MINIMAL, env, CONFIG_FOR_SERVER);
 	(void)state;
 
@@ -442,7 +474,8 @@ static void a_file_that_cannot_be_read_says_why(void **state)
 	(void)state;
 
 	assert_int_equal(l.s, ST_NOT_FOUND);
-	expect_problem(&l.report, "error loading config file /nowhere/config.yaml: No such file or directory", "missing");
+	expect_problem(&l.report, "error loading config file /nowhere/config.yaml: No such file or directory",
+		       "missing");
 	loaded_release(&l);
 	l = load_path(folder, NULL, NULL);
 	assert_int_equal(l.s, ST_IO);
@@ -484,8 +517,9 @@ static void a_client_can_do_without_the_servers_file(void **state)
 	assert_int_equal(config_load(&src, &c, &report), ST_BAD_INPUT);
 	config_report_release(&report);
 	/* A folder in the file's place is as unreadable as a file of root's. */
-	src = (struct config_source){ .purpose = CONFIG_FOR_CLIENT, .dirs = dirs,
-		                      .env = (char *const[]){ "HEADSCALE_CLI_ADDRESS=other.net", NULL } };
+	src = (struct config_source){ .purpose = CONFIG_FOR_CLIENT,
+				      .dirs = dirs,
+				      .env = (char *const[]){ "HEADSCALE_CLI_ADDRESS=other.net", NULL } };
 	put("config.yaml", "cli: {address: hs.net}\n", 0000);
 	if (geteuid() != 0) { /* root reads everything */
 		assert_int_equal(config_load(&src, &c, &report), ST_OK);
@@ -508,9 +542,10 @@ static void secrets_come_from_files(void **state)
 	snprintf(env, sizeof env, "CREDENTIALS_DIRECTORY=%s", folder);
 	put("secret", "  hunter2 \n\n", 0600);
 	put("pgpass", "pg pass\n", 0600);
-	snprintf(text, sizeof text,
-	         "%soidc: {issuer: https://sso.net, client_id: a, client_secret_path: '${CREDENTIALS_DIRECTORY}/secret'}\n",
-	         MINIMAL);
+	snprintf(
+	    text, sizeof text,
+	    "%soidc: {issuer: https://sso.net, client_id: a, client_secret_path: '${CREDENTIALS_DIRECTORY}/secret'}\n",
+	    MINIMAL);
 	l = load_text(text, envp, CONFIG_FOR_SERVER);
 	if (l.s != ST_OK)
 		show(&l.report, "secret");
@@ -519,9 +554,10 @@ static void secrets_come_from_files(void **state)
 	assert_false(config_key_is_set(l.c, "oidc.client_secret"));
 	loaded_release(&l);
 	snprintf(text, sizeof text,
-	         "server_url: https://hs.example.com\nlisten_addr: :1\nnoise.private_key_path: /n\nprefixes.v4: 100.64.0.0/10\n"
-	         "database: {type: postgres, postgres: {name: hs, pass_path: $CREDENTIALS_DIRECTORY/pgpass}}\n"
-	         "dns: {base_domain: t.net, override_local_dns: false}\n");
+		 "server_url: https://hs.example.com\nlisten_addr: :1\nnoise.private_key_path: /n\nprefixes.v4: "
+		 "100.64.0.0/10\n"
+		 "database: {type: postgres, postgres: {name: hs, pass_path: $CREDENTIALS_DIRECTORY/pgpass}}\n"
+		 "dns: {base_domain: t.net, override_local_dns: false}\n");
 	l = load_text(text, envp, CONFIG_FOR_SERVER);
 	assert_int_equal(l.s, ST_OK);
 	assert_string_equal(l.c->database.postgres.pass, "pg pass");
@@ -538,13 +574,19 @@ static void secrets_come_from_files(void **state)
 static void secrets_are_never_shown(void **state)
 {
 	static const char *const texts[] = {
-		"oidc: {client_secret: [hunter2]}\n", "oidc: {client_secret: {hunter2: hunter2}}\n",
+		"oidc: {client_secret: [hunter2]}\n",
+		"oidc: {client_secret: {hunter2: hunter2}}\n",
 		"oidc: {issuer: https://s.net, client_id: a, client_secret: hunter2, client_secret_path: /x}\n",
-		"oidc: {client_secrt: hunter2}\n", "cli: {api_key: [hunter2]}\n", "db_pass: hunter2\n",
+		"oidc: {client_secrt: hunter2}\n",
+		"cli: {api_key: [hunter2]}\n",
+		"db_pass: hunter2\n",
 		"database: {postgres: {pass: hunter2, pass_path: /x}, type: postgres}\n",
-		"derp: {urls: [https://me:hunter2@derp.net/map]}\n", "oidc: {extra_params: {a: [hunter2]}}\n",
-		"oidc: {client_secret: hunter2, client_secret: hunter2}\n", "oidc: {client_secret: 'hunter2\n",
-		"oidc:\n  client_secret: hunter2\n bad\n", "oidc: hunter2\n",
+		"derp: {urls: [https://me:hunter2@derp.net/map]}\n",
+		"oidc: {extra_params: {a: [hunter2]}}\n",
+		"oidc: {client_secret: hunter2, client_secret: hunter2}\n",
+		"oidc: {client_secret: 'hunter2\n",
+		"oidc:\n  client_secret: hunter2\n bad\n",
+		"oidc: hunter2\n",
 	};
 	(void)state;
 
@@ -568,6 +610,7 @@ static void a_secret_in_a_readable_file_is_a_warning(void **state)
 	l = load_path(put("open.yaml", text, 0644), NULL, NULL);
 	assert_int_equal(l.s, ST_OK);
 	expect_problem(&l.report, "cli.api_key stands in a file that every user of this machine can read", "mode");
+	assert_null(find_problem(&l.report, "hunter2"));
 	loaded_release(&l);
 	l = load_path(put("closed.yaml", text, 0640), NULL, NULL);
 	assert_int_equal(l.report.n, 0);
@@ -577,7 +620,41 @@ static void a_secret_in_a_readable_file_is_a_warning(void **state)
 	loaded_release(&l);
 }
 
-/* ---- writing out, prefixes ---- */
+/* ---- comparing, writing out, prefixes ---- */
+
+static void lists_are_compared_item_by_item(void **state)
+{
+	static const char *const pairs[][2] = {
+		{ "dns.nameservers.split: {a.net: [1.1.1.1]}", "dns.nameservers.split: {a.net: [1.1.1.2]}" },
+		{ "dns.nameservers.split: {a.net: [1.1.1.1]}", "dns.nameservers.split: {b.net: [1.1.1.1]}" },
+		{ "dns.extra_records: [{name: a.b, value: 1.1.1.1}]",
+		  "dns.extra_records: [{name: a.b, value: 1.1.1.2}]" },
+		{ "dns.extra_records: [{name: a.b, value: 1.1.1.1}]",
+		  "dns.extra_records: [{name: a.b, value: 1.1.1.1, type: A}]" },
+		{ "oidc.extra_params: {a: b}", "oidc.extra_params: {a: c}" },
+		{ "oidc.extra_params: {a: b}", "oidc.extra_params: {A: b}" },
+		{ "oidc.scope: [a, b]", "oidc.scope: [a, c]" },
+		{ "trusted_proxies: [10.0.0.0/8]", "trusted_proxies: [10.0.0.0/9]" },
+	};
+	struct config_change changes[CONFIG_KEYS_MAX];
+	(void)state;
+
+	for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+		struct loaded l[3];
+		char text[2048];
+
+		for (int k = 0; k < 3; k++) {
+			snprintf(text, sizeof text, "%s%s\n", MINIMAL, pairs[i][k == 2]);
+			l[k] = load_text(text, NULL, CONFIG_FOR_SERVER);
+			assert_int_equal(l[k].s, ST_OK);
+		}
+		assert_int_equal(config_diff(l[0].c, l[1].c, changes), 0);
+		if (config_diff(l[0].c, l[2].c, changes) != 1)
+			fail_msg("%s is not told from %s", pairs[i][0], pairs[i][1]);
+		for (int k = 0; k < 3; k++)
+			loaded_release(&l[k]);
+	}
+}
 
 static void the_whole_configuration_can_be_written_and_read_back(void **state)
 {
@@ -589,10 +666,12 @@ static void the_whole_configuration_can_be_written_and_read_back(void **state)
 	size_t n;
 	(void)state;
 
-	snprintf(text, sizeof text,
-	         "%soidc: {client_secret: hunter2, extra_params: {A: hunter2}}\ndns.nameservers.split: {a.net: [1.1.1.1]}\n"
-	         "dns.extra_records: [{name: a.b, type: A, value: 1.1.1.1}]\ntrusted_proxies: [10.0.0.0/8]\nnode.expiry: 90d\n",
-	         MINIMAL);
+	snprintf(
+	    text, sizeof text,
+	    "%soidc: {client_secret: hunter2, extra_params: {A: hunter2}}\ndns.nameservers.split: {a.net: [1.1.1.1]}\n"
+	    "dns.extra_records: [{name: a.b, type: A, value: 1.1.1.1}]\ntrusted_proxies: [10.0.0.0/8]\nnode.expiry: "
+	    "90d\n",
+	    MINIMAL);
 	a = load_text(text, NULL, CONFIG_FOR_SERVER);
 	assert_int_equal(a.s, ST_OK);
 	buf_init(&out, 1 << 16);
@@ -661,6 +740,7 @@ int main(void)
 		cmocka_unit_test(secrets_come_from_files),
 		cmocka_unit_test(secrets_are_never_shown),
 		cmocka_unit_test(a_secret_in_a_readable_file_is_a_warning),
+		cmocka_unit_test(lists_are_compared_item_by_item),
 		cmocka_unit_test(the_whole_configuration_can_be_written_and_read_back),
 		cmocka_unit_test(every_prefix_of_the_example_is_read_or_refused),
 	};

@@ -103,7 +103,8 @@ static void a_key_stands_once(void **state)
 
 static void merged_maps_give_what_is_not_there(void **state)
 {
-	struct parsed p = parse("x: &x {a: 1, b: 2}\ny: &y {b: 3, c: 4}\nz:\n  <<: [*x, *y]\n  a: 9\nw: {<<: *y}\nq: {'<<': 1}\n");
+	struct parsed p =
+	    parse("x: &x {a: 1, b: 2}\ny: &y {b: 3, c: 4}\nz:\n  <<: [*x, *y]\n  a: 9\nw: {<<: *y}\nq: {'<<': 1}\n");
 	const struct cfg_node *z;
 	(void)state;
 
