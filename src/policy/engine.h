@@ -79,7 +79,7 @@ size_t policy_class_peers(const struct policy_engine *e, policy_class c, struct 
 
 /* ---- a peer as a viewer of some class has it ---- */
 
-/** No class of viewers may have this number. */
+/** A number for a form; see policy_peer_form(). */
 typedef uint64_t policy_form;
 
 /**
