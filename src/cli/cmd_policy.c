@@ -1,6 +1,7 @@
 /* cli/cmd_policy.c -- headscale policy ..., headscale audit */
 #include "cli/cli_priv.h"
 
+#include <errno.h>
 #include <inttypes.h>
 
 #include "base/clock.h"
@@ -17,7 +18,7 @@ static enum status read_file(struct cli_ctx *c, const char *path, const char **t
 	enum status s = ST_OK;
 
 	if (f == NULL) {
-		err_set(&c->err, "reading policy file: open %s: %m", path);
+		err_set(&c->err, "reading policy file: open %s: %s", path, strerror(errno));
 		return ST_NOT_FOUND;
 	}
 	buf_init(&b, POLICY_FILE_MAX);

@@ -1,0 +1,170 @@
+/* api/misc.c -- policy, audit, health, and the maker of pending logins for tests. */
+#include "api/api_priv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- policy ---- */
+
+static void answer_policy(struct api_op *op)
+{
+	struct api_out o;
+
+	api_out_init(&o);
+	jw_obj_begin(&o.w);
+	jw_kstr(&o.w, "policy", op->text);
+	jw_key(&o.w, "updatedAt");
+	if (op->text_at_ns == TIME_NONE || op->text_at_ns == 0)
+		jw_str(&o.w, "0001-01-01T00:00:00Z");
+	else
+		jw_time(&o.w, op->text_at_ns);
+	if (op->json != NULL) {
+		jw_key(&o.w, "warnings");
+		jw_raw(&o.w, bytes_of(op->json, op->json_n));
+	}
+	jw_obj_end(&o.w);
+	api_out_send(op->req, &o);
+}
+
+static void policy_get_done(void *arg, enum status s, const struct err *err, const struct state_result *res)
+{
+	struct api_op *op = arg;
+	struct err e = { 0 };
+
+	if (s == ST_NOT_FOUND) {
+		err_set(&e, "acl policy not found; without one everything is allowed");
+		err = &e;
+	}
+	op->text_at_ns = TIME_NONE;
+	api_op_done(arg, s, err, res);
+}
+
+static void policy_get(void *arg, struct http_req *r)
+{
+	struct api *a = arg;
+	struct err e = { 0 };
+	struct api_op *op = api_op_new(a, r, "loading ACL policy", answer_policy);
+
+	api_op_submitted(op, state_policy_get(a->state, policy_get_done, op, &e), &e);
+}
+
+static void policy_set(void *arg, struct http_req *r)
+{
+	struct state_actor by = api_actor(r, "policy set");
+	struct json_object *body;
+	struct api *a = arg;
+	struct err e = { 0 };
+	struct api_op *op;
+	const char *text;
+
+	if (!api_body(r, false, &body) || !api_text(r, body, "policy", &text))
+		return;
+	if (!a->policy_in_database) {
+		api_problem(r, 400, "update is disabled for modes other than 'database'",
+			    a->policy_path[0] != '\0' ? arena_printf(r->arena, "edit %s; it is read when it changes", a->policy_path)
+						      : "set policy.mode to database to change the policy here",
+			    NULL);
+		return;
+	}
+	op = api_op_new(a, r, "setting policy", answer_policy);
+	api_op_submitted(op, state_policy_set(a->state, &by, bytes_of_str(text != NULL ? text : ""), api_op_done, op, &e), &e);
+}
+
+static void answer_empty(struct api_op *op)
+{
+	api_send_empty(op->req);
+}
+
+static void policy_check(void *arg, struct http_req *r)
+{
+	struct json_object *body;
+	struct api *a = arg;
+	struct err e = { 0 };
+	struct api_op *op;
+	const char *text;
+
+	if (!api_body(r, false, &body) || !api_text(r, body, "policy", &text))
+		return;
+	op = api_op_new(a, r, "checking policy", answer_empty);
+	api_op_submitted(op, state_policy_check(a->state, bytes_of_str(text != NULL ? text : ""), api_op_done, op, &e), &e);
+}
+
+/* ---- audit ---- */
+
+static void answer_audit(struct api_op *op)
+{
+	struct api_out o;
+
+	api_out_init(&o);
+	jw_obj_begin(&o.w);
+	jw_key(&o.w, "entries");
+	jw_raw(&o.w, op->json != NULL ? bytes_of(op->json, op->json_n) : BYTES_LIT("[]"));
+	jw_obj_end(&o.w);
+	api_out_send(op->req, &o);
+}
+
+static const char *given(struct http_req *r, const char *name)
+{
+	const char *v = http_req_query(r, name);
+
+	return v != NULL && v[0] != '\0' ? v : NULL;
+}
+
+static void audit_list(void *arg, struct http_req *r)
+{
+	struct state_audit_filter f = { .from_ns = TIME_NONE, .to_ns = TIME_NONE };
+	const char *since = given(r, "since"), *until = given(r, "until"), *limit = given(r, "limit"), *before = given(r, "before");
+	struct api *a = arg;
+	struct err e = { 0 };
+	struct api_op *op;
+	uint64_t max = 100;
+
+	f.who = given(r, "actor");
+	f.action = given(r, "action");
+	f.object = given(r, "target");
+	if ((since != NULL && rfc3339_parse(bytes_of_str(since), &f.from_ns) != ST_OK) ||
+	    (until != NULL && rfc3339_parse(bytes_of_str(until), &f.to_ns) != ST_OK)) {
+		api_problem(r, 422, "validation failed", "expected string to be RFC 3339 date-time", "query.since");
+		return;
+	}
+	if ((limit != NULL && !api_number(r, limit, "invalid limit", &max)) ||
+	    (before != NULL && !api_number(r, before, "invalid before", &f.before_id)))
+		return;
+	f.max = max > 1000 ? 1000 : (size_t)max;
+	op = api_op_new(a, r, "listing audit entries", answer_audit);
+	api_op_submitted(op, state_audit_list(a->state, &f, api_op_done, op, &e), &e);
+}
+
+/* ---- health ---- */
+
+static void health(void *arg, struct http_req *r)
+{
+	struct api *a = arg;
+
+	if (!state_store_ok(a->state)) {
+		api_problem(r, 500, "pinging database", "the last write failed", NULL);
+		return;
+	}
+	http_respond(r, 200, "application/json", BYTES_LIT("{\"databaseConnectivity\":true}\n"));
+}
+
+/* ---- a pending login, for tests of consoles ---- */
+
+static void debug_node(void *arg, struct http_req *r)
+{
+	(void)arg;
+	api_problem(r, 400, "creating node", "machines make their own pending logins here: run `tailscale up --login-server` on one",
+		    NULL);
+}
+
+void api_misc_routes(struct api *a, struct http_router *r)
+{
+	api_route(r, a, "GET", "/api/v1/policy", policy_get);
+	http_router_add(r, &(struct http_route){ .methods = "PUT", .pattern = "/api/v1/policy", .fn = policy_set, .arg = a,
+						 .auth = API_AUTH_ADMIN, .body_max = a->policy_max });
+	http_router_add(r, &(struct http_route){ .methods = "POST", .pattern = "/api/v1/policy/check", .fn = policy_check,
+						 .arg = a, .auth = API_AUTH_ADMIN, .body_max = a->policy_max });
+	api_route(r, a, "GET", "/api/v1/audit", audit_list);
+	api_route(r, a, "GET", "/api/v1/health", health);
+	api_route(r, a, "POST", "/api/v1/debug/node", debug_node);
+}

@@ -1,0 +1,463 @@
+/*
+ * api/nodes.c -- /api/v1/node..., /api/v1/auth...
+ *
+ * A list of ten thousand nodes is written in pieces, one a turn, so that maps on the same loop do not wait for it.
+ */
+#include "api/api_priv.h"
+
+#include <stdlib.h>
+
+#include "base/vec.h"
+
+#define NODES_PER_TURN 256
+
+static void answer_node(struct api_op *op)
+{
+	struct api_out o;
+
+	api_out_init(&o);
+	jw_obj_begin(&o.w);
+	jw_key(&o.w, "node");
+	api_put_node(&o.w, api_snapshot(op->api, op->loop), op->node, op->preauth);
+	jw_obj_end(&o.w);
+	api_out_send(op->req, &o);
+}
+
+static void answer_empty(struct api_op *op)
+{
+	api_send_empty(op->req);
+}
+
+static bool node_of(struct http_req *r, uint64_t *id)
+{
+	return api_number(r, http_req_param(r, "id"), "type mismatch, parameter: node_id", id);
+}
+
+/* ---- lists ---- */
+
+struct list_job {
+	struct http_req *req; /* NULL: the reader went away */
+	struct snapshot *snap;
+	struct preauth_key **keys; /* sorted by id */
+	size_t n_keys;
+	user_id user; /* 0: all */
+	const char *tag;
+	size_t page;
+	uint64_t left, offset; /* paging: how many more, how many to pass over */
+	struct api_out out;
+};
+
+static void list_free(struct list_job *j)
+{
+	for (size_t i = 0; i < j->n_keys; i++)
+		preauth_key_unref(&j->keys[i]);
+	free(j->keys);
+	snapshot_unref(&j->snap);
+	buf_release(&j->out.b);
+	free(j);
+}
+
+static int by_id(const void *key, const void *elem)
+{
+	const key_id *id = key;
+	struct preauth_key *const *k = elem;
+
+	return *id < (*k)->id ? -1 : *id > (*k)->id;
+}
+
+static const struct preauth_key *key_of(const struct list_job *j, key_id id)
+{
+	struct preauth_key **k =
+		id != 0 && j->n_keys > 0 ? bsearch(&id, j->keys, j->n_keys, sizeof *j->keys, by_id) : NULL;
+
+	return k != NULL ? *k : NULL;
+}
+
+static bool wanted(struct list_job *j, const struct node *n)
+{
+	if (j->user != 0 && (node_is_tagged(n) || n->user != j->user))
+		return false;
+	if (j->tag != NULL && !str_list_has(n->tags, j->tag))
+		return false;
+	if (j->offset > 0) {
+		j->offset--;
+		return false;
+	}
+	if (j->left == 0)
+		return false;
+	j->left--;
+	return true;
+}
+
+static void list_step(void *arg)
+{
+	struct list_job *j = arg;
+	size_t n = 0;
+
+	if (j->req == NULL) {
+		list_free(j);
+		return;
+	}
+	for (; j->page < j->snap->n_pages && n < NODES_PER_TURN; j->page++) {
+		const struct page *p = j->snap->pages[j->page];
+
+		for (size_t i = 0; i < PAGE_SLOTS; i++) {
+			const struct node *node = p->slot[i].node;
+
+			if (!((p->used >> i) & 1) || !wanted(j, node))
+				continue;
+			api_put_node(&j->out.w, j->snap, node, key_of(j, node->auth_key));
+			n++;
+		}
+	}
+	if (j->page == j->snap->n_pages) {
+		jw_arr_end(&j->out.w);
+		jw_obj_end(&j->out.w);
+		buf_put_char(&j->out.b, '\n');
+	}
+	http_resp_write(j->req, buf_bytes(&j->out.b));
+	buf_reset(&j->out.b);
+	if (j->page < j->snap->n_pages) {
+		loop_post(j->req->loop, list_step, j);
+		return;
+	}
+	http_resp_end(j->req);
+	list_free(j);
+}
+
+static void list_cancelled(void *arg, struct http_req *r)
+{
+	struct list_job *j = arg;
+
+	(void)r;
+	j->req = NULL;
+}
+
+/* The pre-auth keys have come: begin. */
+static void list_start(struct api_op *op)
+{
+	const char *user = http_req_query(op->req, "user"), *tag = http_req_query(op->req, "tag");
+	const char *limit = http_req_query(op->req, "limit"), *offset = http_req_query(op->req, "offset");
+	struct http_req *r = op->req;
+	struct list_job *j = xcalloc(1, sizeof *j);
+
+	j->left = UINT64_MAX;
+	j->snap = snapshot_ref(api_snapshot(op->api, op->loop));
+	j->keys = op->preauths;
+	j->n_keys = op->n;
+	op->preauths = NULL;
+	op->n = 0;
+	api_out_init(&j->out);
+	if (user != NULL && user[0] != '\0') {
+		const struct user *u = snapshot_user_by_name(j->snap, user);
+
+		if (u == NULL) {
+			list_free(j);
+			api_problem(r, 404, "listing nodes", "user not found", NULL);
+			return;
+		}
+		j->user = u->id;
+	}
+	j->tag = tag != NULL && tag[0] != '\0' ? tag : NULL;
+	if ((limit != NULL && !api_number(r, limit, "invalid limit", &j->left)) ||
+	    (offset != NULL && !api_number(r, offset, "invalid offset", &j->offset))) {
+		list_free(j);
+		return;
+	}
+	j->req = r;
+	http_on_cancel(r, list_cancelled, j);
+	jw_obj_begin(&j->out.w);
+	jw_key(&j->out.w, "nodes");
+	jw_arr_begin(&j->out.w);
+	http_resp_header(r, "Content-Type", "application/json");
+	http_resp_start(r, 200);
+	list_step(j);
+}
+
+static void list(void *arg, struct http_req *r)
+{
+	struct api *a = arg;
+	struct err e = { 0 };
+	struct api_op *op = api_op_new(a, r, "listing nodes", list_start);
+
+	api_op_submitted(op, state_preauth_list(a->state, api_op_done, op, &e), &e);
+}
+
+/* ---- one node ---- */
+
+static void get_answer(struct api_op *op)
+{
+	const struct node *n = snapshot_node(api_snapshot(op->api, op->loop), op->number);
+	struct api_out o;
+
+	if (n == NULL) {
+		api_problem(op->req, 404, "getting node", "node not found", NULL);
+		return;
+	}
+	api_out_init(&o);
+	jw_obj_begin(&o.w);
+	jw_key(&o.w, "node");
+	api_put_node(&o.w, api_snapshot(op->api, op->loop), n, op->preauth);
+	jw_obj_end(&o.w);
+	api_out_send(op->req, &o);
+}
+
+/* The node with its pre-auth key, which only the writer knows; a key that was deleted meanwhile is null. */
+static void get_done(void *arg, enum status s, const struct err *err, const struct state_result *res)
+{
+	api_op_done(arg, s == ST_NOT_FOUND ? ST_OK : s, err, s == ST_OK ? res : NULL);
+}
+
+static void get(void *arg, struct http_req *r)
+{
+	struct api *a = arg;
+	const struct node *n;
+	struct err e = { 0 };
+	struct api_op *op;
+	uint64_t id;
+
+	if (!node_of(r, &id))
+		return;
+	n = snapshot_node(api_snapshot(a, r->loop), id);
+	if (n == NULL) {
+		api_problem(r, 404, "getting node", "node not found", NULL);
+		return;
+	}
+	op = api_op_new(a, r, "getting node", get_answer);
+	op->number = id;
+	if (n->auth_key == 0) {
+		op->status = ST_OK;
+		api_op_done(op, ST_OK, NULL, NULL);
+		return;
+	}
+	api_op_submitted(op, state_preauth_get(a->state, n->auth_key, get_done, op, &e), &e);
+}
+
+static void delete_node(void *arg, struct http_req *r)
+{
+	struct state_actor by = api_actor(r, "nodes delete");
+	struct api *a = arg;
+	struct err e = { 0 };
+	struct api_op *op;
+	uint64_t id;
+
+	if (!node_of(r, &id))
+		return;
+	op = api_op_new(a, r, "deleting node", answer_empty);
+	api_op_submitted(op, state_node_delete(a->state, &by, id, api_op_done, op, &e), &e);
+}
+
+static void expire(void *arg, struct http_req *r)
+{
+	struct state_actor by = api_actor(r, "nodes expire");
+	const char *query_expiry = http_req_query(r, "expiry"), *query_disable = http_req_query(r, "disableExpiry");
+	int64_t at = STATE_NOW;
+	struct json_object *body;
+	bool disable = false;
+	struct api *a = arg;
+	struct err e = { 0 };
+	struct api_op *op;
+	uint64_t id;
+
+	if (!node_of(r, &id) || !api_body(r, true, &body) || !api_time(r, body, "expiry", &at) ||
+	    !api_bool(r, body, "disableExpiry", &disable))
+		return;
+	if (query_expiry != NULL && rfc3339_parse(bytes_of_str(query_expiry), &at) != ST_OK) {
+		api_problem(r, 422, "validation failed", "expected string to be RFC 3339 date-time", "query.expiry");
+		return;
+	}
+	if (query_disable != NULL)
+		disable = strcmp(query_disable, "true") == 0 || strcmp(query_disable, "1") == 0;
+	if (disable && at != STATE_NOW) {
+		api_problem(r, 400, "cannot set both disable_expiry and expiry", NULL, NULL);
+		return;
+	}
+	op = api_op_new(a, r, "expiring node", answer_node);
+	api_op_submitted(op, state_node_expire(a->state, &by, id, disable ? TIME_NONE : at, api_op_done, op, &e), &e);
+}
+
+static void rename_node(void *arg, struct http_req *r)
+{
+	struct state_actor by = api_actor(r, "nodes rename");
+	struct api *a = arg;
+	struct err e = { 0 };
+	struct api_op *op;
+	uint64_t id;
+
+	if (!node_of(r, &id))
+		return;
+	op = api_op_new(a, r, "renaming node", answer_node);
+	op->conflict_http = 400;
+	api_op_submitted(op, state_node_rename(a->state, &by, id, http_req_param(r, "name"), api_op_done, op, &e), &e);
+}
+
+static void set_tags(void *arg, struct http_req *r)
+{
+	struct state_actor by = api_actor(r, "nodes tag");
+	struct json_object *body;
+	const char **tags;
+	struct api *a = arg;
+	struct err e = { 0 };
+	struct api_op *op;
+	uint64_t id;
+	size_t n;
+
+	if (!node_of(r, &id) || !api_body(r, false, &body) || !api_strings(r, body, "tags", &tags, &n))
+		return;
+	if (n == 0) {
+		api_problem(r, 400, "cannot remove all tags from a node - tagged nodes must have at least one tag", NULL, NULL);
+		return;
+	}
+	op = api_op_new(a, r, "setting tags", answer_node);
+	api_op_submitted(op, state_node_set_tags(a->state, &by, id, tags, n, api_op_done, op, &e), &e);
+}
+
+static void set_routes(void *arg, struct http_req *r)
+{
+	struct state_actor by = api_actor(r, "nodes approve-routes");
+	struct json_object *body;
+	struct ip_prefix *prefixes;
+	const char **routes;
+	struct api *a = arg;
+	struct err e = { 0 };
+	struct api_op *op;
+	uint64_t id;
+	size_t n;
+
+	if (!node_of(r, &id) || !api_body(r, false, &body) || !api_strings(r, body, "routes", &routes, &n))
+		return;
+	prefixes = ARENA_ARRAY(r->arena, struct ip_prefix, n + 1);
+	for (size_t i = 0; i < n; i++) {
+		if (ip_prefix_parse(bytes_of_str(routes[i]), &prefixes[i]) != ST_OK) {
+			api_problem(r, 400, "parsing route",
+				    arena_printf(r->arena, "\"%.80s\" is no prefix such as 10.0.0.0/24", routes[i]),
+				    arena_printf(r->arena, "body.routes[%zu]", i));
+			return;
+		}
+	}
+	op = api_op_new(a, r, "setting approved routes", answer_node);
+	api_op_submitted(op, state_node_set_routes(a->state, &by, id, prefixes, n, api_op_done, op, &e), &e);
+}
+
+static void answer_changes(struct api_op *op)
+{
+	struct api_out o;
+
+	api_out_init(&o);
+	jw_obj_begin(&o.w);
+	jw_key(&o.w, "changes");
+	jw_raw(&o.w, op->json != NULL ? bytes_of(op->json, op->json_n) : BYTES_LIT("[]"));
+	jw_obj_end(&o.w);
+	api_out_send(op->req, &o);
+}
+
+static void backfill(void *arg, struct http_req *r)
+{
+	const char *confirmed = http_req_query(r, "confirmed");
+	struct state_actor by = api_actor(r, "nodes backfillips");
+	struct api *a = arg;
+	struct err e = { 0 };
+	struct api_op *op;
+
+	if (confirmed == NULL || (strcmp(confirmed, "true") != 0 && strcmp(confirmed, "1") != 0)) {
+		api_problem(r, 400, "backfilling node IPs", "not confirmed, aborting", "query.confirmed");
+		return;
+	}
+	op = api_op_new(a, r, "backfilling node IPs", answer_changes);
+	api_op_submitted(op, state_backfill_ips(a->state, &by, api_op_done, op, &e), &e);
+}
+
+/* ---- pending logins and SSH checks ---- */
+
+static bool auth_id_ok(struct http_req *r, const char *detail, const char *id)
+{
+	if (id == NULL || strncmp(id, AUTH_ID_PREFIX, strlen(AUTH_ID_PREFIX)) != 0) {
+		api_problem(r, 400, detail, "auth ID has invalid prefix: expected prefix \"" AUTH_ID_PREFIX "\"", "body.authId");
+		return false;
+	}
+	if (strlen(id) != AUTH_ID_LEN) {
+		api_problem(r, 400, detail,
+			    arena_printf(r->arena, "auth ID has invalid length: expected %d, got %zu", AUTH_ID_LEN, strlen(id)),
+			    "body.authId");
+		return false;
+	}
+	return true;
+}
+
+static void admit(struct api *a, struct http_req *r, const char *user, const char *auth_id)
+{
+	struct state_complete c = { .by = api_actor(r, "auth register"), .auth_id = auth_id, .method = REGISTER_CLI, .expiry_ns = TIME_NONE };
+	const struct user *u;
+	struct err e = { 0 };
+	struct api_op *op;
+
+	if (!auth_id_ok(r, "registering node", auth_id))
+		return;
+	u = user != NULL && user[0] != '\0' ? snapshot_user_by_name(api_snapshot(a, r->loop), user) : NULL;
+	if (u == NULL) {
+		api_problem(r, 404, "looking up user", "user not found", "body.user");
+		return;
+	}
+	c.user = u->id;
+	op = api_op_new(a, r, "registering node", answer_node);
+	api_op_submitted(op, state_pending_complete(a->state, &c, api_op_done, op, &e), &e);
+}
+
+static void auth_register(void *arg, struct http_req *r)
+{
+	struct json_object *body;
+	const char *user, *id;
+
+	if (api_body(r, false, &body) && api_text(r, body, "user", &user) && api_text(r, body, "authId", &id))
+		admit(arg, r, user, id);
+}
+
+/* The older form, with everything in the query. */
+static void node_register(void *arg, struct http_req *r)
+{
+	const char *key = http_req_query(r, "key");
+
+	if (key != NULL && strncmp(key, AUTH_ID_PREFIX, strlen(AUTH_ID_PREFIX)) != 0)
+		key = arena_printf(r->arena, AUTH_ID_PREFIX "%s", key);
+	admit(arg, r, http_req_query(r, "user"), key);
+}
+
+static void decide(struct api *a, struct http_req *r, bool accept)
+{
+	struct state_actor by = api_actor(r, accept ? "auth approve" : "auth reject");
+	struct json_object *body;
+	struct err e = { 0 };
+	struct api_op *op;
+	const char *id;
+
+	if (!api_body(r, false, &body) || !api_text(r, body, "authId", &id) || !auth_id_ok(r, "invalid auth_id", id))
+		return;
+	op = api_op_new(a, r, accept ? "approving auth request" : "rejecting auth request", answer_empty);
+	api_op_submitted(op, state_pending_decide(a->state, &by, id, accept, api_op_done, op, &e), &e);
+}
+
+static void approve(void *arg, struct http_req *r)
+{
+	decide(arg, r, true);
+}
+
+static void reject(void *arg, struct http_req *r)
+{
+	decide(arg, r, false);
+}
+
+void api_nodes_routes(struct api *a, struct http_router *r)
+{
+	api_route(r, a, "GET", "/api/v1/node", list);
+	api_route(r, a, "GET", "/api/v1/node/{id}", get);
+	api_route(r, a, "DELETE", "/api/v1/node/{id}", delete_node);
+	api_route(r, a, "POST", "/api/v1/node/{id}/expire", expire);
+	api_route(r, a, "POST", "/api/v1/node/{id}/rename/{name}", rename_node);
+	api_route(r, a, "POST", "/api/v1/node/{id}/tags", set_tags);
+	api_route(r, a, "POST", "/api/v1/node/{id}/approve_routes", set_routes);
+	api_route(r, a, "POST", "/api/v1/node/register", node_register);
+	api_route(r, a, "POST", "/api/v1/node/backfillips", backfill);
+	api_route(r, a, "POST", "/api/v1/auth/register", auth_register);
+	api_route(r, a, "POST", "/api/v1/auth/approve", approve);
+	api_route(r, a, "POST", "/api/v1/auth/reject", reject);
+}
