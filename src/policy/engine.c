@@ -13,8 +13,18 @@
 
 #include "policy/engine_priv.h"
 
+/* A kind whose nodes change in an update, as it was. More than these, and everything is summed anew. */
+#define TOUCHED_MAX 64
+struct touched {
+	uint32_t kind;
+	struct kind_dyn before;
+};
+
 struct build {
 	struct policy_engine *e;
+	const struct policy_engine *prev; /* NULL for a whole build */
+	struct touched touched[TOUCHED_MAX];
+	size_t n_touched; /* may pass TOUCHED_MAX */
 	struct lineage *l;
 	uint64_t stamp;
 	size_t kind_cap;
@@ -322,6 +332,18 @@ static struct kind_dyn *own_kind(struct build *b, uint32_t kind)
 	return &e->kind_dyn[kind];
 }
 
+static void touch(struct build *b, uint32_t kind)
+{
+	if (!b->prev || b->n_touched > TOUCHED_MAX)
+		return;
+	for (size_t i = 0; i < b->n_touched; i++)
+		if (b->touched[i].kind == kind)
+			return;
+	if (b->n_touched < TOUCHED_MAX)
+		b->touched[b->n_touched] = (struct touched){ kind, *own_kind(b, kind) };
+	b->n_touched++;
+}
+
 static struct sum rec_sum(const struct ip_addr *a)
 {
 	return a->family == IP_NONE ? (struct sum){ 0, 0 } : hash_addr(a);
@@ -330,11 +352,13 @@ static struct sum rec_sum(const struct ip_addr *a)
 static void join_class(struct build *b, const struct rec *r)
 {
 	struct class_dyn *d = own_class(b, r->class);
-	struct kind_dyn *k = own_kind(b, class_at(b->l, r->class)->kind);
+	struct kind_dyn *k;
 	struct id_list *l = own_members(b, d);
 	struct sum s4 = rec_sum(&r->ip4), s6 = rec_sum(&r->ip6);
 	uint32_t i = id_slot(l, r->id);
 
+	touch(b, class_at(b->l, r->class)->kind);
+	k = own_kind(b, class_at(b->l, r->class)->kind);
 	memmove(l->id + i + 1, l->id + i, (l->n - i) * sizeof *l->id);
 	l->id[i] = r->id;
 	l->n++;
@@ -348,11 +372,13 @@ static void join_class(struct build *b, const struct rec *r)
 static void leave_class(struct build *b, const struct rec *r)
 {
 	struct class_dyn *d = own_class(b, r->class);
-	struct kind_dyn *k = own_kind(b, class_at(b->l, r->class)->kind);
+	struct kind_dyn *k;
 	struct id_list *l = own_members(b, d);
 	struct sum s4 = rec_sum(&r->ip4), s6 = rec_sum(&r->ip6);
 	uint32_t i = id_slot(l, r->id);
 
+	touch(b, class_at(b->l, r->class)->kind);
+	k = own_kind(b, class_at(b->l, r->class)->kind);
 	memmove(l->id + i, l->id + i + 1, (l->n - i - 1) * sizeof *l->id);
 	l->n--;
 	sum_sub(&d->sum4, s4);
@@ -640,10 +666,39 @@ static void finish_routes(struct build *b)
 		e->n_exit += e->routers[i]->exit;
 }
 
+/* No kind got its first node or lost its last. */
+static bool same_live(const struct build *b)
+{
+	if (!b->prev || b->n_touched > TOUCHED_MAX)
+		return false;
+	for (size_t i = 0; i < b->n_touched; i++)
+		if (!b->touched[i].before.n != !b->e->kind_dyn[b->touched[i].kind].n)
+			return false;
+	return true;
+}
+
+static void find_live(struct policy_engine *e)
+{
+	const struct lineage *l = e->l;
+
+	for (uint32_t k = 0; k < e->n_kinds; k++) {
+		const uint64_t *bits = kind_at(l, k)->addr;
+		if (!e->kind_dyn[k].n)
+			continue;
+		e->live_kinds[e->n_live_kinds++] = k;
+		for (size_t w = 0; w < l->words; w++) {
+			e->live_bits[w] |= bits[w];
+			for (uint64_t m = bits[w] & l->single[w]; m; m &= m - 1)
+				e->holder[w * 64 + (size_t)__builtin_ctzll(m)] = k;
+		}
+	}
+}
+
 static void finish_kinds(struct build *b)
 {
 	struct policy_engine *e = b->e;
 	struct lineage *l = b->l;
+	size_t n_sel = l->policy->sels.n + 1;
 
 	pthread_mutex_lock(&l->lock);
 	e->n_kinds = l->n_kinds;
@@ -652,17 +707,17 @@ static void finish_kinds(struct build *b)
 	if (e->n_kinds)
 		own_kind(b, e->n_kinds - 1);
 	e->live_kinds = ARENA_ARRAY(e->arena, uint32_t, e->n_kinds);
-	e->holder = ARENA_ARRAY(e->arena, uint32_t, l->policy->sels.n + 1);
-	memset(e->holder, 0xff, (l->policy->sels.n + 1) * sizeof *e->holder);
-	for (uint32_t k = 0; k < e->n_kinds; k++) {
-		const uint64_t *bits = kind_at(l, k)->addr;
-		if (!e->kind_dyn[k].n)
-			continue;
-		e->live_kinds[e->n_live_kinds++] = k;
-		for (size_t w = 0; w < l->words; w++)
-			for (uint64_t m = bits[w] & l->single[w]; m; m &= m - 1)
-				e->holder[w * 64 + (size_t)__builtin_ctzll(m)] = k;
+	e->live_bits = ARENA_ARRAY(e->arena, uint64_t, l->words);
+	e->holder = ARENA_ARRAY(e->arena, uint32_t, n_sel);
+	if (!same_live(b)) {
+		memset(e->holder, 0xff, n_sel * sizeof *e->holder);
+		find_live(e);
+		return;
 	}
+	e->n_live_kinds = b->prev->n_live_kinds;
+	memcpy(e->live_kinds, b->prev->live_kinds, e->n_live_kinds * sizeof *e->live_kinds);
+	memcpy(e->live_bits, b->prev->live_bits, l->words * sizeof *e->live_bits);
+	memcpy(e->holder, b->prev->holder, n_sel * sizeof *e->holder);
 }
 
 static void add_text(void *arg, const struct src_text *t)
@@ -670,14 +725,13 @@ static void add_text(void *arg, const struct src_text *t)
 	struct src_dyn *d = arg;
 
 	sum_add(&d->sum, t->hash);
-	d->empty = false;
+	d->n++;
 }
 
 static void sum_source(struct policy_engine *e, uint32_t src)
 {
 	struct src_dyn *d = &e->src[src];
 
-	d->empty = true;
 	for (size_t i = 0; i < e->n_live_kinds; i++) {
 		uint32_t k = e->live_kinds[i];
 		int f = src_lists(e, src, kind_at(e->l, k));
@@ -685,9 +739,42 @@ static void sum_source(struct policy_engine *e, uint32_t src)
 			sum_add(&d->sum, e->kind_dyn[k].sum4);
 		if (f & FAM_6)
 			sum_add(&d->sum, e->kind_dyn[k].sum6);
-		d->empty &= !f;
+		if (f)
+			d->n += e->kind_dyn[k].n;
 	}
 	src_texts(e, src, add_text, d);
+}
+
+/* What the touched kinds had is taken away, what they have now added; texts are as they were. */
+static void adjust_source(const struct build *b, uint32_t src)
+{
+	struct policy_engine *e = b->e;
+	struct src_dyn *d = &e->src[src];
+
+	for (size_t i = 0; i < b->n_touched; i++) {
+		const struct kind_dyn *was = &b->touched[i].before, *is = &e->kind_dyn[b->touched[i].kind];
+		int f = src_lists(e, src, kind_at(e->l, b->touched[i].kind));
+		if (f & FAM_4) {
+			sum_sub(&d->sum, was->sum4);
+			sum_add(&d->sum, is->sum4);
+		}
+		if (f & FAM_6) {
+			sum_sub(&d->sum, was->sum6);
+			sum_add(&d->sum, is->sum6);
+		}
+		if (f)
+			d->n += is->n - was->n;
+	}
+}
+
+/* Texts of lists depend on which single addresses are devices, and on the served routes. */
+static bool same_texts(const struct build *b)
+{
+	const struct policy_engine *e = b->e, *p = b->prev;
+
+	return p && b->n_touched <= TOUCHED_MAX && e->n_routes == p->n_routes && e->routes_sum.a == p->routes_sum.a &&
+	       e->routes_sum.b == p->routes_sum.b &&
+	       memcmp(e->holder, p->holder, (e->l->policy->sels.n + 1) * sizeof *e->holder) == 0;
 }
 
 static int by_sum(const void *a, const void *b, void *arg)
@@ -709,16 +796,23 @@ static void finish_sources(struct build *b)
 	size_t n = e->l->policy->srcsets.n;
 	uint32_t *order = ARENA_ARRAY(e->arena, uint32_t, n);
 
+	bool same = same_texts(b);
+
 	e->src = ARENA_ARRAY(e->arena, struct src_dyn, n);
 	for (uint32_t i = 0; i < n; i++) {
-		sum_source(e, i);
+		if (same) {
+			e->src[i] = b->prev->src[i];
+			adjust_source(b, i);
+		} else {
+			sum_source(e, i);
+		}
 		order[i] = i;
 	}
 	qsort_r(order, n, sizeof *order, by_sum, e);
 	for (size_t i = 0; i < n; i++) {
 		struct src_dyn *d = &e->src[order[i]], *before = i ? &e->src[order[i - 1]] : NULL;
-		bool same = before && before->sum.a == d->sum.a && before->sum.b == d->sum.b;
-		d->canon = same ? before->canon : order[i];
+		bool twin = before && before->sum.a == d->sum.a && before->sum.b == d->sum.b;
+		d->canon = twin ? before->canon : order[i];
 	}
 }
 
@@ -727,18 +821,13 @@ static bool is_present(const struct policy_engine *e, const struct tmpl *t)
 {
 	if (t->kind == TMPL_CAP || t->kind == TMPL_BACK)
 		return true;
-	if (e->src[t->src].empty)
+	if (!e->src[t->src].n)
 		return false;
 	if (t->kind == TMPL_INTERNET)
 		return e->n_exit > 0;
 	if (t->kind != TMPL_PACKET)
 		return false;
-	if (!sel_is_device(&e->l->policy->sels.v[t->dst]))
-		return true;
-	for (size_t i = 0; i < e->n_live_kinds; i++)
-		if (bit_get(kind_at(e->l, e->live_kinds[i])->addr, t->dst))
-			return true;
-	return false;
+	return !sel_is_device(&e->l->policy->sels.v[t->dst]) || bit_get(e->live_bits, t->dst);
 }
 
 /* By template: the first present packet template with the same list and protocol, if it comes earlier. */
@@ -875,7 +964,7 @@ static void share_parts(struct build *b, const struct policy_engine *e)
 
 struct policy_engine *policy_engine_update(const struct policy_engine *e, const struct policy_delta *d)
 {
-	struct build b = { .stamp = atomic_fetch_add(&stamps, 1), .l = lineage_ref(e->l) };
+	struct build b = { .stamp = atomic_fetch_add(&stamps, 1), .l = lineage_ref(e->l), .prev = e };
 	struct router **routers = xcalloc(d->n_changed + 1, sizeof *routers);
 	const struct policy_primary *was;
 	size_t n;

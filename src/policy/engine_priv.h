@@ -236,8 +236,8 @@ struct route {
 
 struct src_dyn {
 	struct sum sum;
+	uint32_t n;     /* devices and texts in the list; 0: empty */
 	uint32_t canon; /* the first source set that is the same list */
-	bool empty;
 };
 
 struct policy_engine {
@@ -263,6 +263,7 @@ struct policy_engine {
 	uint32_t *leader;    /* by template: the first present one that it merges with */
 	uint32_t *live_kinds; /* kinds with nodes, ascending */
 	size_t n_live_kinds;
+	uint64_t *live_bits; /* selectors that match any device */
 	uint32_t *holder; /* by selector: the kind whose only node has this single address; UINT32_MAX */
 };
 

@@ -86,7 +86,7 @@ static void gather_one(struct gather *g, uint32_t i)
 			add_special(g, i, &sum);
 		break;
 	case TMPL_VIA:
-		if (!e->src[t->src].empty)
+		if (e->src[t->src].n)
 			add_special(g, i, &e->src[t->src].sum);
 		break;
 	case TMPL_CAP_SELF:

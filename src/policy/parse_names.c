@@ -334,6 +334,9 @@ static bool owner_list(struct parse *c, const struct hujson_value *v, const char
 		if (!must_be(c, e, HUJSON_STRING, where))
 			return false;
 		f = sel_intern(c, trimmed(c->a, e->text), &(*out)[*n], &arg);
+		if (f == SEL_NO_TAG && strncmp(where, "tagOwners[", 10) == 0)
+			return refuse(c, e->pos, "tag %s references undefined tag %s", quoted(c->a, v->key),
+				      quoted_str(c->a, arg));
 		if (f != SEL_OK)
 			return refuse(c, e->pos, "%s: %s", where, sel_fault_text(c, f, arg));
 		if (!may_own(&c->p->sels.v[(*out)[*n]]))

@@ -295,7 +295,7 @@ static bool split_dst(struct parse *c, const struct hujson_value *v, const char 
 static bool parse_acl_dst(struct parse *c, const struct hujson_value *v, uint32_t *sel, struct ports **port,
 			  uint32_t *n_port)
 {
-	const char *name, *ports, *arg, *prefix;
+	const char *name = "", *ports = "", *arg, *prefix;
 	enum sel_fault f;
 
 	if (!split_dst(c, v, &name, &ports))
