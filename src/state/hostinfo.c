@@ -1,0 +1,367 @@
+/* state/hostinfo.c -- see state/hostinfo.h. */
+#include "state/hostinfo.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/json_in.h"
+#include "base/json_out.h"
+#include "base/utf8.h"
+#include "base/vec.h"
+#include "state/state.h"
+
+static bool printable(const char *s)
+{
+	for (; *s != '\0'; s++)
+		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			return false;
+	return true;
+}
+
+/* At most NODE_HOSTNAME_MAX bytes, whole characters. */
+static void take_hostname(const char *s, char out[static NODE_HOSTNAME_MAX + 1])
+{
+	struct bytes rest = bytes_of_str(s);
+	size_t n = 0, c;
+
+	while ((c = utf8_len(rest)) > 0 && n + c <= NODE_HOSTNAME_MAX) {
+		memcpy(out + n, rest.p, c);
+		n += c;
+		rest = bytes_skip(rest, c);
+	}
+	out[n] = '\0';
+}
+
+static enum status list_of(struct json_object *o, const char *name, size_t max, struct json_object **out, size_t *n_out,
+			   struct err *err)
+{
+	enum status s = json_get_arr(o, name, out, err);
+
+	*n_out = s == ST_OK && *out != NULL ? json_object_array_length(*out) : 0;
+	if (*n_out <= max)
+		return s;
+	err_set(err, "Hostinfo.%s has more than %zu entries", name, max);
+	return ST_TOO_BIG;
+}
+
+static enum status take_texts(struct json_object *o, const char *name, size_t max, bool sorted, struct str_list **out,
+			      struct err *err)
+{
+	struct json_object *arr = NULL;
+	const char **v;
+	size_t n, m = 0;
+	enum status s = list_of(o, name, max, &arr, &n, err);
+
+	if (s != ST_OK)
+		return s;
+	v = xcalloc(n + 1, sizeof *v);
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *e = json_object_array_get_idx(arr, i);
+		const char *t = json_object_is_type(e, json_type_string) ? json_object_get_string(e) : "";
+
+		if (t[0] != '\0' && printable(t))
+			v[m++] = t;
+	}
+	*out = sorted ? str_list_new_set(v, m) : str_list_new(v, m);
+	free(v);
+	return ST_OK;
+}
+
+struct numbered {
+	struct ip_prefix p;
+	size_t i;
+};
+
+static int cmp_numbered(const void *a, const void *b)
+{
+	const struct numbered *x = a, *y = b;
+	int c = ip_prefix_cmp(&x->p, &y->p);
+
+	return c != 0 ? c : x->i < y->i ? -1 : 1;
+}
+
+/* The first of each prefix, in the order sent. */
+static struct prefix_list *unique_in_order(const struct ip_prefix *v, size_t n)
+{
+	struct numbered *s = xcalloc(n + 1, sizeof *s);
+	struct ip_prefix *kept = xcalloc(n + 1, sizeof *kept);
+	bool *drop = xcalloc(n + 1, sizeof *drop);
+	struct prefix_list *l;
+	size_t m = 0;
+
+	for (size_t i = 0; i < n; i++)
+		s[i] = (struct numbered){ v[i], i };
+	qsort(s, n, sizeof *s, cmp_numbered);
+	for (size_t i = 1; i < n; i++)
+		drop[s[i].i] = ip_prefix_eq(&s[i - 1].p, &s[i].p);
+	for (size_t i = 0; i < n; i++)
+		if (!drop[i])
+			kept[m++] = v[i];
+	l = prefix_list_new(kept, m);
+	free(s);
+	free(kept);
+	free(drop);
+	return l;
+}
+
+static enum status take_routes(struct json_object *o, struct prefix_list **out, struct err *err)
+{
+	struct json_object *arr = NULL;
+	struct ip_prefix *v;
+	size_t n, m = 0;
+	enum status s = list_of(o, "RoutableIPs", HOSTINFO_ROUTES_MAX, &arr, &n, err);
+
+	if (s != ST_OK)
+		return s;
+	v = xcalloc(n + 1, sizeof *v);
+	for (size_t i = 0; i < n; i++) {
+		const char *t = json_object_get_string(json_object_array_get_idx(arr, i));
+
+		if (t == NULL || ip_prefix_parse(bytes_of_str(t), &v[m]) != ST_OK) {
+			err_set(err, "Hostinfo.RoutableIPs[%zu] is no prefix", i);
+			free(v);
+			return ST_BAD_INPUT;
+		}
+		v[m] = ip_prefix_masked(v[m]);
+		m++;
+	}
+	*out = unique_in_order(v, m);
+	free(v);
+	return ST_OK;
+}
+
+static void jw_tree(struct jw *w, struct json_object *v)
+{
+	const char *t = json_object_to_json_string_ext(v, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+
+	jw_raw(w, bytes_of_str(t));
+}
+
+static struct json_object *member(struct json_object *o, const char *name)
+{
+	struct json_object *v = NULL;
+
+	return json_object_object_get_ex(o, name, &v) ? v : NULL;
+}
+
+/* Services whose Proto begins with "peerapi": others are the node's own business. */
+static void put_services(struct jw *w, struct json_object *o)
+{
+	struct json_object *arr = member(o, "Services");
+	bool any = false;
+
+	if (!json_object_is_type(arr, json_type_array))
+		return;
+	for (size_t i = 0; i < json_object_array_length(arr); i++) {
+		struct json_object *e = json_object_array_get_idx(arr, i);
+		const char *proto = json_object_is_type(e, json_type_object) ?
+					    json_object_get_string(member(e, "Proto")) :
+					    NULL;
+
+		if (proto == NULL || strncmp(proto, "peerapi", 7) != 0 || !printable(proto))
+			continue;
+		if (!any) {
+			jw_key(w, "Services");
+			jw_arr_begin(w);
+			any = true;
+		}
+		jw_obj_begin(w);
+		jw_kstr(w, "Proto", proto);
+		jw_ki64(w, "Port", json_object_get_int64(member(e, "Port")) & 0xffff);
+		jw_obj_end(w);
+	}
+	if (any)
+		jw_arr_end(w);
+}
+
+static struct shared_bytes *reduce(struct json_object *o)
+{
+	/* Shown by clients, or acted upon: routing of exit nodes, Taildrop, MagicDNS names, relays, Funnel. */
+	static const char *const texts[] = { "OS", "Hostname", "DeviceModel", "App" };
+	static const char *const flags[] = { "ShieldsUp", "AppConnector", "PeerRelay", "WireIngress",
+					     "IngressEnabled" };
+	struct shared_bytes *out;
+	struct json_object *v;
+	struct buf b;
+	struct jw w;
+
+	buf_init(&b, STATE_HOSTINFO_MAX * 6);
+	jw_init(&w, &b);
+	jw_obj_begin(&w);
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+		v = member(o, texts[i]);
+		if (json_object_is_type(v, json_type_string) && json_object_get_string_len(v) > 0)
+			jw_kstr(&w, texts[i], json_object_get_string(v));
+	}
+	for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+		v = member(o, flags[i]);
+		if (json_object_is_type(v, json_type_boolean) && json_object_get_boolean(v))
+			jw_kbool(&w, flags[i], true);
+	}
+	put_services(&w, o);
+	v = member(o, "sshHostKeys");
+	if (json_object_is_type(v, json_type_array) && json_object_array_length(v) > 0) {
+		jw_key(&w, "sshHostKeys");
+		jw_tree(&w, v);
+	}
+	v = member(o, "Location");
+	if (json_object_is_type(v, json_type_object)) {
+		jw_key(&w, "Location");
+		jw_tree(&w, v);
+	}
+	jw_obj_end(&w);
+	out = buf_ok(&b) ? shared_bytes_new(buf_bytes(&b)) : NULL;
+	buf_release(&b);
+	return out;
+}
+
+static enum status take(struct json_object *o, struct hostinfo *h, struct err *err)
+{
+	struct json_object *net = NULL;
+	const char *hostname = "";
+	int64_t derp = 0;
+	enum status s;
+
+	s = json_get_str(o, "Hostname", &hostname, err);
+	if (s == ST_OK)
+		s = json_get_obj(o, "NetInfo", &net, err);
+	if (s == ST_OK && net != NULL)
+		s = json_get_i64(net, "PreferredDERP", &derp, err);
+	if (s == ST_OK)
+		s = take_routes(o, &h->routes, err);
+	if (s == ST_OK)
+		s = take_texts(o, "RequestTags", HOSTINFO_TAGS_MAX, true, &h->request_tags, err);
+	if (s == ST_OK)
+		s = take_texts(o, "sshHostKeys", HOSTINFO_SSH_KEYS_MAX, false, &h->ssh_host_keys, err);
+	if (s != ST_OK)
+		return s;
+	take_hostname(hostname, h->hostname);
+	h->has_netinfo = net != NULL;
+	h->home_derp = derp > 0 && derp <= INT32_MAX ? (uint32_t)derp : 0;
+	h->peer = reduce(o);
+	return ST_OK;
+}
+
+enum status hostinfo_parse(struct bytes in, struct hostinfo *out, struct err *err)
+{
+	struct json_object *o = NULL;
+	struct hostinfo h = { 0 };
+	enum status s;
+
+	if (in.n == 0) {
+		*out = h;
+		return ST_OK;
+	}
+	s = json_parse(in, STATE_HOSTINFO_MAX, &o, err);
+	if (s == ST_OK && o != NULL && !json_object_is_type(o, json_type_object)) {
+		err_set(err, "Hostinfo is no object");
+		s = ST_BAD_INPUT;
+	}
+	if (s == ST_OK && o != NULL && json_object_object_length(o) > 0) {
+		s = take(o, &h, err);
+		if (s == ST_OK)
+			h.json = shared_bytes_new(in);
+	}
+	json_object_put(o);
+	if (s != ST_OK) {
+		hostinfo_release(&h);
+		return s;
+	}
+	*out = h;
+	return ST_OK;
+}
+
+void hostinfo_release(struct hostinfo *h)
+{
+	shared_bytes_unref(&h->json);
+	shared_bytes_unref(&h->peer);
+	prefix_list_unref(&h->routes);
+	str_list_unref(&h->request_tags);
+	str_list_unref(&h->ssh_host_keys);
+}
+
+struct shared_bytes *hostinfo_keep_netinfo(struct shared_bytes *now, const struct shared_bytes *old)
+{
+	struct json_object *o = NULL, *net;
+	struct bytes body = shared_bytes_view(now);
+	struct shared_bytes *out = NULL;
+	struct buf b;
+	struct jw w;
+
+	if (now == NULL || old == NULL || json_parse(shared_bytes_view(old), STATE_HOSTINFO_MAX * 2, &o, NULL) != ST_OK)
+		return shared_bytes_ref(now);
+	net = member(o, "NetInfo");
+	while (body.n > 0 && body.p[body.n - 1] != '}')
+		body.n--;
+	if (json_object_is_type(net, json_type_object) && body.n > 2) { /* {} is kept as NULL: there is a member before */
+		buf_init(&b, STATE_HOSTINFO_MAX * 2);
+		buf_put(&b, body.p, body.n - 1);
+		buf_put_str(&b, ",\"NetInfo\":");
+		jw_init(&w, &b);
+		jw_tree(&w, net);
+		buf_put_char(&b, '}');
+		if (buf_ok(&b))
+			out = shared_bytes_new(buf_bytes(&b));
+		buf_release(&b);
+	}
+	json_object_put(o);
+	return out ? out : shared_bytes_ref(now);
+}
+
+/*
+ * The member of that name in the outermost object, as it stands in the text; the JSON is known to be sound. A scan of
+ * some hundred bytes instead of a tree: a new policy asks it of every node.
+ */
+static struct bytes find_member(struct bytes json, const char *name)
+{
+	size_t len = strlen(name), i = 0, key_from = 0, key_n = 0;
+	struct bytes found = { 0, 0 };
+	bool want_key = false;
+	int depth = 0;
+
+	while (i < json.n) {
+		uint8_t c = json.p[i++];
+
+		if (c == '{' || c == '[') {
+			want_key = ++depth == 1;
+		} else if (c == '}' || c == ']') {
+			depth--;
+		} else if (c == ',' && depth == 1) {
+			want_key = true;
+		} else if (c == '"') {
+			size_t from = i;
+
+			while (i < json.n && json.p[i] != '"')
+				i += json.p[i] == '\\' ? 2 : 1;
+			if (i >= json.n)
+				break;
+			if (depth == 1 && want_key) {
+				key_from = from;
+				key_n = i - from;
+				want_key = false;
+			} else if (depth == 1 && key_n == len && memcmp(json.p + key_from, name, len) == 0) {
+				found = bytes_of(json.p + from, i - from);
+			}
+			i++;
+		}
+	}
+	return found;
+}
+
+static void fact(const struct shared_bytes *json, const char *name, char *out, size_t cap)
+{
+	struct bytes v = find_member(shared_bytes_view(json), name);
+
+	if (v.n >= cap || (v.n > 0 && memchr(v.p, '\\', v.n) != NULL))
+		v.n = 0; /* none of these has escapes in it */
+	if (v.n > 0)
+		memcpy(out, v.p, v.n);
+	out[v.n] = '\0';
+}
+
+void hostinfo_facts(const struct shared_bytes *json, struct hostinfo_facts *out)
+{
+	fact(json, "OS", out->os, sizeof out->os);
+	fact(json, "OSVersion", out->os_version, sizeof out->os_version);
+	fact(json, "IPNVersion", out->client_version, sizeof out->client_version);
+}
