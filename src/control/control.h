@@ -1,0 +1,82 @@
+/*
+ * control/control.h -- the control protocol: what an unmodified client speaks with its coordination server.
+ *
+ *     GET /key                      our Noise key
+ *     POST|GET /ts2021 --upgrade--> Noise --> HTTP/2 --> /machine/register, /machine/map, ...
+ *
+ * One `struct control` for the process, one `struct control_loop` for each loop that serves connections. Everything a
+ * client may know comes through the mapper, everything it changes goes through the writer.
+ */
+#ifndef CONTROL_CONTROL_H
+#define CONTROL_CONTROL_H
+
+#include "http/h2.h"
+#include "http/router.h"
+#include "mapper/mapper.h"
+#include "noise/handshake.h"
+#include "state/state.h"
+
+#define CONTROL_CAP_FLOOR 113 /* the oldest capability version served: 1.80 */
+
+struct control_opts {
+	struct state *state;   /* borrowed, outlives the control */
+	struct mapper *mapper; /* likewise */
+	const struct machine_private *noise_key; /* copied */
+	const char *server_url;                  /* without a slash at the end; copied */
+	unsigned n_loops;
+	size_t body_max;           /* bytes of a request inside the channel; 0: 1 MiB */
+	uint64_t keepalive_ms;     /* longest silence on a map stream; 0: 50,000 */
+	uint32_t registrations_per_minute; /* of one address, 0: no limit */
+	int64_t probe_interval_ms, probe_timeout_ms; /* of routers that share a prefix; interval 0: no probes */
+};
+
+struct control;
+struct control *control_new(const struct control_opts *o);
+void control_free(struct control **c);
+/** Add /key, /ts2021 and the pings' answers to the outer router; `auth` is the number of a public route there. */
+void control_add_routes(struct control *c, struct http_router *r, unsigned auth);
+
+/**
+ * The loop's part. Made and freed on the loop's thread (or before it runs, after it has ended).
+ *
+ * http  the loop's server: inner connections are counted and drained with it.
+ * snap  the world at start; a reference is taken.
+ */
+struct control_loop *control_loop_new(struct control *c, struct loop *l, struct http_server *http, struct snapshot *snap);
+void control_loop_free(struct control_loop **cl);
+/** A publication has come (by message from the writer): the loop's snapshot moves on, streams concerned are woken. */
+void control_loop_advance(struct control_loop *cl, struct publication *p);
+/** The loop's snapshot; borrowed for the call. */
+struct snapshot *control_loop_snapshot(struct control_loop *cl);
+/** End all map streams in order, spread over so many milliseconds, so that clients come back spread out. */
+void control_loop_drain(struct control_loop *cl, uint32_t spread_ms);
+
+/* Process-wide figures for metrics. Any thread. */
+#define CONTROL_COUNTERS(X)                                                                \
+	X(HANDSHAKE, "noise_handshakes", "Noise handshakes done")                          \
+	X(HANDSHAKE_BAD, "noise_handshakes_refused", "upgrades without a valid handshake") \
+	X(REGISTER, "register_requests", "registration requests")                          \
+	X(REGISTER_REFUSED, "register_refused", "registrations answered with an error")    \
+	X(REGISTER_LIMITED, "register_limited", "registrations over the rate of an address") \
+	X(MAP_STREAM, "map_streams", "map streams begun")                                  \
+	X(MAP_UPDATE, "map_updates", "map requests without a stream")                      \
+	X(MAP_REFUSED, "map_refused", "map requests refused")                              \
+	X(MAP_SUPERSEDED, "map_superseded", "streams that a newer one of the same node replaced") \
+	X(BAD_REQUEST, "bad_requests", "bodies that could not be read")                    \
+	X(TOO_OLD, "client_too_old", "requests of clients below the version floor")        \
+	X(PING_SENT, "pings_sent", "probes sent to clients")                               \
+	X(PING_ANSWERED, "pings_answered", "probes answered")                              \
+	X(HEALTH_REPORT, "health_reports", "health changes that clients reported")
+enum control_counter {
+#define X(id, name, help) CONTROL_COUNT_##id,
+	CONTROL_COUNTERS(X)
+#undef X
+	CONTROL_COUNTER_COUNT
+};
+uint64_t control_counter_read(enum control_counter c);
+const char *control_counter_name(enum control_counter c);
+const char *control_counter_help(enum control_counter c);
+/** Map streams open now. */
+uint64_t control_streams_open(void);
+
+#endif

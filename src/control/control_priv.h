@@ -1,0 +1,71 @@
+/* control/control_priv.h -- what the files of this room share. */
+#ifndef CONTROL_PRIV_H
+#define CONTROL_PRIV_H
+
+#include "control/control.h"
+
+struct control {
+	struct state *state;
+	struct mapper *mapper;
+	struct machine_private noise_key;
+	struct machine_key noise_public;
+	char *server_url;
+	struct http_router *inner; /* what runs inside the channel */
+	unsigned n_loops;
+	struct control_loop **loops; /* by loop index; each used on its own thread only */
+	size_t body_max;
+	uint64_t keepalive_ms;
+	uint32_t registrations_per_minute;
+	int64_t probe_interval_ms, probe_timeout_ms;
+};
+
+struct control_map; /* map.c */
+
+struct control_loop {
+	struct control *c;
+	struct loop *loop;
+	struct http_server *http;
+	struct mapper_loop *maps;
+	struct snapshot *snap;
+	struct control_map *streams;    /* open map streams, a list */
+	struct loop_timer map_timer;    /* the mapper's next deadline */
+	struct control_probe *probes;   /* probe.c: pings on their way, a list */
+	struct loop_timer probe_timer;
+	struct rate_entry *rates;       /* register.c: registrations by address */
+	bool draining;
+};
+
+/* One Noise connection: `conn_data` of its requests. Freed when its HTTP/2 session is gone. */
+struct noise_conn {
+	struct control_loop *cl;
+	struct machine_key machine; /* proven by the handshake */
+	uint16_t version;           /* capability version bound into the handshake */
+	struct net_addr client;     /* who asks, as the outer request said */
+};
+
+void control_count(enum control_counter c);
+/** The loop's part for the loop of a request. */
+struct control_loop *control_loop_of(struct control *c, struct loop *l);
+/** The client's address in the domain's form; IP_NONE if it has none. */
+struct ip_addr control_source(const struct noise_conn *nc);
+/** A body inside the channel, refused with words: counted, answered. */
+void control_bad_request(struct http_req *r, const char *text);
+
+/* upgrade.c */
+void control_upgrade(void *control, struct http_req *r);
+/* register.c */
+void control_register(void *control, struct http_req *r);
+void control_rates_free(struct control_loop *cl);
+/* map.c */
+void control_map(void *control, struct http_req *r);
+void control_map_kick(struct control_loop *cl);
+void control_map_end_all(struct control_loop *cl, uint32_t spread_ms);
+/* others.c */
+void control_others_routes(struct control *c);
+/* probe.c */
+void control_probe_start(struct control_loop *cl);
+void control_probe_stop(struct control_loop *cl);
+/** HEAD or POST of a ping's URL came: on the outer server. */
+void control_ping_response(void *control, struct http_req *r);
+
+#endif

@@ -1,0 +1,108 @@
+/*
+ * server/server_priv.h -- the running server: what was made of the configuration, and who owns it.
+ *
+ * One `struct server` for the process. Its main thread runs no connections: it handles signals, reloads and files on
+ * a loop of its own (`main`). Each `struct server_loop` serves connections on its own thread.
+ */
+#ifndef SERVER_PRIV_H
+#define SERVER_PRIV_H
+
+#include <stdatomic.h>
+
+#include "api/api.h"
+#include "config/config.h"
+#include "control/control.h"
+#include "derp/map.h"
+#include "derp/relay.h"
+#include "http/server.h"
+#include "mapper/mapper.h"
+#include "net/tcp.h"
+#include "net/tls.h"
+#include "net/tls_files.h"
+#include "net/udp.h"
+#include "net/watch.h"
+#include "state/state.h"
+
+#define SERVER_LOOPS_MAX 64
+
+/* What a route of the outer router asks for; continues enum api_auth. */
+enum server_auth { SERVER_PUBLIC = API_AUTH_PUBLIC };
+
+struct server;
+
+struct server_loop {
+	struct server *srv;
+	unsigned index;
+	struct loop *loop;
+	struct http_server *http;       /* everything on listen_addr */
+	struct http_server *local;      /* API on the Unix socket; loop 0 only */
+	struct http_server *metrics;    /* metrics and debug; loop 0 only */
+	struct listener *listener, *local_listener, *metrics_listener;
+	struct udp *stun;
+	struct control_loop *control;
+	bool drained;
+};
+
+struct server {
+	struct config *config; /* the one in force; replaced by a reload on the main thread */
+	const char *config_path;
+	struct loop *main;
+	struct state *state;
+	struct mapper *mapper;
+	struct control *control;
+	struct api *api;
+	struct derp_relay *relay;      /* NULL: none embedded */
+	struct http_router *router;    /* listen_addr */
+	struct http_router *local_router, *metrics_router;
+	struct conn_limits *limits;
+	struct net_tls_server *tls;    /* NULL: plain HTTP */
+	struct net_tls_files *tls_files;
+	struct server_loop loops[SERVER_LOOPS_MAX];
+	unsigned n_loops;
+	struct file_watch *policy_watch, *records_watch;
+	struct oidc *oidc; /* auth/oidc.h; NULL: none */
+	struct server_derp_map *derp_maps; /* derp_maps.c: sources, refresh */
+	atomic_uint loops_left;        /* still draining */
+	int64_t started_ns;
+	bool stopping;
+};
+
+/** Which of the server's loops this is; never NULL on one of them. */
+struct server_loop *server_loop_of(struct server *srv, struct loop *l);
+/** The snapshot that this loop works with; borrowed for the call. */
+struct snapshot *server_snapshot(void *srv, struct loop *l);
+
+/* edge.c: listeners, TLS, routers, limits */
+enum status server_edge_open(struct server *srv, struct err *err) MUST_CHECK;
+void server_edge_close(struct server *srv);
+/** Stop accepting and end what is open, spread over the configured time; done(arg) on the main loop. */
+void server_edge_drain(struct server *srv, loop_fn *done, void *arg);
+
+/* pages.c: what a browser or a probe asks for */
+void server_pages_routes(struct server *srv, struct http_router *r);
+void server_security_headers(void *arg, struct http_req *r);
+
+/* relay.c: the embedded relay and STUN */
+enum status server_relay_open(struct server *srv, struct err *err) MUST_CHECK;
+void server_relay_routes(struct server *srv, struct http_router *r);
+void server_relay_published(struct server *srv, const struct publication *p);
+
+/* derp_maps.c */
+enum status server_derp_map_load(struct server *srv, struct shared_bytes **json_out, struct err *err) MUST_CHECK;
+void server_derp_map_start(struct server *srv);
+void server_derp_map_stop(struct server *srv);
+
+/* reload.c */
+void server_reload(void *srv); /* SIGHUP, on the main loop */
+enum status server_watch_files(struct server *srv, struct err *err) MUST_CHECK;
+enum status server_policy_text(const struct config *c, char **text_out, size_t *n_out, struct err *err) MUST_CHECK;
+
+/* metrics.c */
+void server_metrics_routes(struct server *srv, struct http_router *r);
+void server_request_done(void *srv, const struct http_req *r, int status, uint64_t elapsed_ms);
+
+/* privileges.c: drop root, tell systemd */
+enum status server_drop_privileges(const char *user, struct err *err) MUST_CHECK;
+void server_notify(const char *message);
+
+#endif
