@@ -131,7 +131,8 @@ const char *stream_kind(const struct stream *s);
  */
 struct stream_ops {
 	const char *kind;
-	/** Bytes are wanted, or not. Optional advice: what is delivered while paused waits in stream_deliver(). */
+	/** Bytes are wanted, or not; may repeat. Must not deliver inside: queue a task. Advice only: what is delivered while
+	 *  paused waits in stream_deliver(). May be NULL. */
 	void (*want)(struct stream *s, bool want);
 	/** Take bytes (copy them). Only while open. */
 	void (*write)(struct stream *s, struct bytes b);
@@ -154,6 +155,7 @@ struct stream {
 	const struct stream_handler *handler; /* NULL: nobody listens */
 	void *arg;
 	struct loop *loop;
+	struct stream *below;      /* the stream that this one owns and writes to; NULL at the bottom */
 	struct conn_info *conn;    /* one reference */
 	struct loop_task task;     /* delivers what could not be delivered at once */
 	struct loop_timer deadline;
@@ -163,8 +165,10 @@ struct stream {
 	bool want, closing, aborted, ended, finished, above_low, drained_due, eof, eof_told;
 };
 
-/** conn: one reference is taken. The stream is paused. */
+/** At the bottom. conn: one reference is taken over. The stream is paused. */
 void stream_init(struct stream *s, const struct stream_ops *ops, struct loop *loop, struct conn_info *conn);
+/** On top of another, which is taken: loop, connection and what waited in it are shared; low-water marks go down. */
+void stream_init_over(struct stream *s, const struct stream_ops *ops, struct stream *below);
 /** Hand bytes up, or keep them while that may not be; n may be 0. The stream may be closed when it returns: see stream_wants(). */
 void stream_deliver(struct stream *s, struct bytes b);
 /** The peer sends no more. */

@@ -51,8 +51,8 @@ struct net_tls_server;
 enum status net_tls_server_new(const struct net_tls_server_opts *o, struct net_tls_server **out, struct err *err) MUST_CHECK;
 void net_tls_server_free(struct net_tls_server **s);
 /**
- * A TLS stream over `lower`, which is taken and must be paused. Use it at once: data comes after the handshake, which runs
- * by itself once reading is wanted or something is written. ALPN: http/1.1 when offered; acme-tls/1 for ACME.
+ * A TLS stream over `lower`, which is taken and must be paused. Use it at once: the handshake runs by
+ * itself, data comes and what was written leaves after it. ALPN: http/1.1 when offered; acme-tls/1 for ACME.
  */
 struct stream *net_tls_serve(struct net_tls_server *srv, struct stream *lower);
 
