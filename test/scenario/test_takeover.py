@@ -48,6 +48,7 @@ def test_nobody_logs_in_again(lab):
     lab.server.set_policy(POLICY)
     n1, n2 = lab.pair((NEW, OLD))
     w = lab.node("w", NEW, key=lab.server.auth_key(tags=["tag:web"]))
+    until("all have a home relay", lambda: all(p["Relay"] for n in (n1, n2, w) for p in n.peers().values()))
     before = {n.name: (n.ip4, n.ip6, n.self_status()["PublicKey"]) for n in (n1, n2, w)}
     as_go_left_it(lab)
     lab.server.start()
