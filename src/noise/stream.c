@@ -1,8 +1,9 @@
 /*
  * noise/stream.c -- see noise/stream.h.
  *
- * `plain` is what was written and does not fill a record yet; it is given back after each flush, so that a connection
- * that says nothing holds no buffer. `in` is sealed bytes that could not be opened yet: a record that has not
+ * `plain` is what was written and does not fill a record yet, and the room that is written in place; it is given back
+ * after each flush, so that a connection that says nothing holds no buffer. (The room must be our own: without it the
+ * loop's scratch buffer would serve, and the stream below may have the same one for what is sealed.) `in` is sealed bytes that could not be opened yet: a record that has not
  * arrived whole, or all that came with it when the reader paused. The stream below is read only while `in`
  * holds no whole record, so its eof comes after everything before it.
  */
@@ -47,7 +48,7 @@ static void seal_piece(struct noise_stream *n, struct bytes plain)
 static void flush(struct noise_stream *n)
 {
 	if (n->lower && n->plain.n)
-		seal_piece(n, buf_bytes(&n->plain));
+		seal_piece(n, buf_bytes(&n->plain)); /* less than a record */
 	buf_release(&n->plain);
 }
 
@@ -78,7 +79,6 @@ static void op_write(struct stream *s, struct bytes b)
 
 	if (!n->lower)
 		return;
-	stream_set_low_water(n->lower, s->low_water); /* ours moves only when theirs does */
 	if (n->plain.n)
 		top_up(n, &b);
 	while (b.n >= NOISE_PLAIN_MAX) {
@@ -92,6 +92,25 @@ static void op_write(struct stream *s, struct bytes b)
 		top_up(n, &b);
 	if (n->plain.n)
 		loop_task_queue(&n->flush);
+}
+
+static uint8_t *op_reserve(struct stream *s, size_t len)
+{
+	return buf_reserve(&of(s)->plain, len);
+}
+
+static void op_commit(struct stream *s, size_t len)
+{
+	struct noise_stream *n = of(s);
+	size_t full;
+
+	n->plain.n += len;
+	while (n->lower && (full = n->plain.n / NOISE_PLAIN_MAX) > 0) {
+		full = (full < RECORDS_AT_ONCE ? full : RECORDS_AT_ONCE) * NOISE_PLAIN_MAX;
+		seal_piece(n, bytes_of(n->plain.p, full));
+		buf_consume(&n->plain, full);
+	}
+	loop_task_queue(&n->flush);
 }
 
 static size_t op_pending(const struct stream *s)
@@ -227,6 +246,8 @@ static const struct stream_ops ops = {
 	.kind = "noise",
 	.want = op_want,
 	.write = op_write,
+	.reserve = op_reserve,
+	.commit = op_commit,
 	.pending = op_pending,
 	.close = op_close,
 	.abort = op_abort,
@@ -243,15 +264,14 @@ static const struct stream_handler lower_handler = {
 struct stream *noise_stream_new(struct stream *lower, const struct noise_keys *keys)
 {
 	struct noise_stream *n = xcalloc(1, sizeof *n);
-	struct loop *loop = stream_loop(lower);
 
 	n->lower = lower;
 	noise_session_init(&n->session, keys);
-	buf_init(&n->plain, NOISE_PLAIN_MAX);
+	buf_init(&n->plain, NOISE_PLAIN_MAX + STREAM_RESERVE_MAX);
 	buf_init(&n->in, IN_MAX);
-	loop_task_init(&n->flush, loop, flush_task, n);
-	loop_task_init(&n->open, loop, open_task, n);
-	stream_init(&n->s, &ops, loop, stream_conn(lower));
+	stream_init_over(&n->s, &ops, lower);
+	loop_task_init(&n->flush, n->s.loop, flush_task, n);
+	loop_task_init(&n->open, n->s.loop, open_task, n);
 	stream_set_handler(lower, &lower_handler, n);
 	return &n->s;
 }
