@@ -62,6 +62,7 @@ struct sel {
 struct cond {
 	uint32_t *posture;
 	uint32_t n;
+	const char *text; /* their names */
 };
 
 struct srcset {

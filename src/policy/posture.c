@@ -321,13 +321,14 @@ static bool parse_posture(struct parse *c, const struct hujson_value *v)
 
 static bool cond_of(struct parse *c, const struct hujson_value **v, uint32_t n, int32_t *out)
 {
-	struct cond d = { .posture = ARENA_ARRAY(c->a, uint32_t, n), .n = n };
+	struct cond d = { .posture = ARENA_ARRAY(c->a, uint32_t, n), .n = n, .text = "" };
 
 	for (uint32_t i = 0; i < n; i++) {
 		const char *name = trimmed(c->a, v[i]->text);
 		d.posture[i] = strmap_get_str(&c->p->posture_by_name, name);
 		if (d.posture[i] == STRMAP_NONE)
 			return refuse(c, v[i]->pos, "posture not found: %s", quoted_str(c->a, name));
+		d.text = arena_printf(c->a, "%s%s%s", d.text, i ? " or " : "", name);
 	}
 	for (size_t i = 0; i < c->p->conds.n; i++)
 		if (c->p->conds.v[i].n == n && memcmp(c->p->conds.v[i].posture, d.posture, n * sizeof *d.posture) == 0) {

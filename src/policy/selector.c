@@ -331,7 +331,7 @@ static const char *srcset_text(struct parse *c, const uint32_t *sel, uint32_t n,
 		buf_put_char(&b, '\n');
 	}
 	if (cond >= 0)
-		buf_printf(&b, "?%d", cond);
+		buf_printf(&b, "if %s", c->p->conds.v[cond].text);
 	out = arena_strndup(c->a, b.p ? (const void *)b.p : "", b.n);
 	buf_release(&b);
 	return out;
