@@ -17,8 +17,16 @@ def pytest_runtest_makereport(item, call):
     setattr(item, "result_" + outcome.get_result().when, outcome.get_result())
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long: waits for a minute or more; starts first, so that the others run beside it")
+
+
 def pytest_sessionstart(session):
     labs.sweep()
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda i: i.get_closest_marker("long") is None)
 
 
 @pytest.fixture

@@ -128,6 +128,7 @@ def test_an_ephemeral_node_leaves_with_its_logout(lab):
         until("gone", lambda: set(lab.server.nodes()) == {"n1"})
 
 
+@pytest.mark.long
 def test_an_ephemeral_node_is_removed_when_away_for_long_and_not_before(make_lab):
     lab = make_lab(config={"node": {"ephemeral": {"inactivity_timeout": "66s"}}})
     n1 = lab.node("n1", NEW, user="anna")

@@ -165,6 +165,7 @@ def test_answers_nobody_asked_for_are_refused(make_lab):
         assert 400 <= status < 500, (query, status)
 
 
+@pytest.mark.long
 def test_the_token_may_set_the_expiry(make_lab):
     p = Provider(make_lab, use_expiry_from_token=True)
     n1, n2 = p.lab.node("n1", NEW), p.lab.node("n2", NEW, user="anna")
