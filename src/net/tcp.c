@@ -490,6 +490,15 @@ enum status tcp_stream_from_fd(struct loop *l, int fd, struct stream **out, stru
 	return ST_OK;
 }
 
+int tcp_stream_fd(const struct stream *s)
+{
+	uv_os_fd_t fd;
+
+	if (s->ops != &tcp_ops || uv_fileno(&((const struct tcp *)s)->uv.handle, &fd) != 0)
+		return -1;
+	return fd;
+}
+
 /* ---- accepted connections ---- */
 
 static void make_room(struct pending_list *list, uint32_t max)

@@ -61,5 +61,10 @@ void listener_close(struct listener **l);
 
 /** A stream over a connected socket (TCP or local); fd is taken, closed also on failure. */
 enum status tcp_stream_from_fd(struct loop *l, int fd, struct stream **out, struct err *err) MUST_CHECK;
+/**
+ * The socket below a stream that is a bare one; -1: it is a layer. It stays the stream's. For an owner who reads and writes
+ * by himself from here on: the stream must be paused and have nothing pending, and is only good for being aborted.
+ */
+int tcp_stream_fd(const struct stream *s);
 
 #endif

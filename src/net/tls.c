@@ -492,3 +492,13 @@ uint8_t *net_tls_peer_cert(const struct stream *s, unsigned n, size_t *n_out)
 	*n_out = (size_t)len;
 	return copy;
 }
+
+struct ssl_st *net_tls_stream_ssl(const struct stream *s, struct bytes *left_out)
+{
+	const struct tls_stream *t = (const struct tls_stream *)s;
+
+	if (s->ops != &tls_ops || !t->handshaken)
+		return NULL;
+	*left_out = buf_bytes(&t->left);
+	return t->ssl;
+}

@@ -73,4 +73,12 @@ struct stream *net_tls_connect(struct net_tls_client *c, struct stream *lower, c
 /** The n-th certificate the peer sent (0: the leaf), DER; copied to the heap, returned (free()). n_out 0 and NULL: none. */
 uint8_t *net_tls_peer_cert(const struct stream *tls, unsigned n, size_t *n_out);
 
+struct ssl_st;
+/**
+ * OpenSSL's object of a TLS stream whose handshake is done, and the ciphertext that waits for it (borrowed); NULL: it is no
+ * such stream. Both stay the stream's. For an owner who goes on by himself, as with tcp_stream_fd(): he puts a BIO of
+ * his own in, and at last aborts the stream.
+ */
+struct ssl_st *net_tls_stream_ssl(const struct stream *s, struct bytes *left_out);
+
 #endif
