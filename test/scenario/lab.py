@@ -288,12 +288,13 @@ class Node(Space):
 
     # -- the daemon
 
-    def start(self, env=None):
-        """Start tailscaled and wait until it answers."""
+    def start(self, env=None, hostname=None):
+        """Start tailscaled and wait until it answers. `hostname` is what the machine calls itself to programmes."""
         assert self.daemon is None
         folder = os.path.join(CLIENTS, self.version)
+        rename = ["unshare", "-u", "sh", "-c", 'echo "$1" >/proc/sys/kernel/hostname; shift; exec "$@"', "sh", hostname]
         self.daemon = self.spawn(
-            os.path.join(folder, "tailscaled"), f"--statedir={self.dir}", f"--socket={self.sock}", "--tun=ts0",
+            *(rename if hostname else []), os.path.join(folder, "tailscaled"), f"--statedir={self.dir}", f"--socket={self.sock}", "--tun=ts0",
             "--port=41641", "--verbose=1", log="tailscaled.log",
             env={"TS_NO_LOGS_NO_SUPPORT": "1", "TS_DEBUG_FIREWALL_MODE": "nftables", **(env or {})})
         until(f"{self.name}: tailscaled answers", lambda: self.api("status")["BackendState"])

@@ -189,6 +189,43 @@ def test_a_name_taken_gets_a_suffix(lab):
     until("the other sees it", lambda: n1.peer(mine))
 
 
+@pytest.mark.parametrize("raw,label", [("Ann's Büro_PC", "anns-bro-pc"), ("Test@Host", "test-host"), ("我的电脑", "node"),
+                                       ("x" * 64, "x" * 63)])
+def test_a_host_name_becomes_a_label(lab, raw, label):
+    n = lab.node("n", NEW, start=False)
+    n.start(hostname=raw)
+    n.ts("up", f"--login-server={URL}", f"--auth-key={lab.server.auth_key('anna')}", "--timeout=40s")
+    (row,) = lab.server.json("nodes", "list")
+    assert (row["name"], row["givenName"]) == (raw, label)
+    assert n.self_status()["DNSName"] == f"{label}.{DOMAIN}."
+
+
+def test_what_the_client_calls_itself_later(lab):
+    n1, n2 = lab.pair((NEW, NEW))
+    n2.ts("set", "--hostname=later")
+    until("its peer knows", lambda: n1.peer("later"))
+    lab.server.cli("nodes", "rename", "-i", lab.server.node_id("later"), "fixed")
+    until("its peer knows", lambda: n1.peer("fixed"))
+    n2.ts("set", "--hostname=another")
+    until("the server knows", lambda: lab.server.node("fixed")["name"] == "another")
+    assert n1.peer("fixed") and not n1.peer("another"), "what an administrator chose stays"
+
+
+def test_down_and_up_many_times(lab):
+    n1, n2 = lab.pair((NEW, OLD))
+    n1.ping(n2.ip4)
+    for _ in range(5):
+        n2.ts("down")
+        n2.ts("up", *n2.up_command())
+    n1.sees_online("n2")
+    n1.ping(n2.ip4)
+    n1.ts("down")
+    n2.sees_online("n1", False, timeout=30)
+    n1.ts("up", *n1.up_command())
+    n2.sees_online("n1")
+    n2.ping(n1.ip4)
+
+
 def test_server_tells_nothing_of_others_to_strangers(lab):
     lab.node("n1", NEW, user="anna")
     for path in ("/api/v1/node", "/api/v1/user", "/api/v1/policy", "/machine/map"):

@@ -1,4 +1,6 @@
 """The relay: what remains when no UDP goes, and who needs it behind which NAT."""
+import json
+import os
 import signal
 
 import pytest
@@ -80,6 +82,36 @@ def test_a_relay_of_another_make(make_lab):
     n1, n2 = lab.pair()
     n1.block_udp()
     n1.ping(n2.ip4, direct=False, timeout=60)
+
+
+def test_a_changed_relay_map_reaches_who_is_connected(make_lab):
+    lab = make_lab(relay="derper", config={"derp": {"auto_update_enabled": True, "update_frequency": "2s"}})
+    n = lab.node("n", NEW, user="anna")
+
+    def regions():
+        return sorted(r["RegionCode"] for r in json.loads(n.ts("debug", "derp-map").stdout)["Regions"].values())
+    assert regions() == ["lab"]
+    path = os.path.join(lab.dir, "derp.yaml")
+    with open(path) as f:
+        text = f.read()
+    with open(path, "w") as f:
+        f.write(text + text.split("\n", 1)[1].replace("900", "901").replace('"lab"', '"far"'))
+    until("the new region", lambda: regions() == ["far", "lab"])
+
+
+def test_a_peer_may_relay_when_the_policy_grants_it(lab):
+    """Two behind hard NAT go by a third machine of the network in place of the server's relay."""
+    lab.server.user("anna")
+    lab.server.set_policy({"tagOwners": {"tag:relay": ["anna@"]}, "grants": [
+        {"src": ["*"], "dst": ["*"], "ip": ["*"]},
+        {"src": ["anna@"], "dst": ["tag:relay"], "app": {"tailscale.com/cap/relay": []}}]})
+    relay = lab.node("relay", NEW, key=lab.server.auth_key(tags=["tag:relay"]))
+    relay.ts("set", "--relay-server-port=40000")
+    r1 = Router(lab, "r1", "192.168.51.0/24", hard=True)
+    r2 = Router(lab, "r2", "192.168.52.0/24", hard=True)
+    n1, n2 = (lab.node(name, NEW, user="anna", net=r) for name, r in (("n1", r1), ("n2", r2)))
+    n1.ping(n2.ip4)
+    until("by the peer", lambda: "peer-relay" in n1.ping(n2.ip4), timeout=60)
 
 
 def test_the_relay_admits_no_strangers(make_lab):

@@ -119,17 +119,21 @@ def test_only_who_may_use_a_route_is_told_of_it(lab):
     assert not gets(b, "r", NET)
 
 
-def test_the_second_router_takes_over_and_keeps(lab):
-    key = lab.server.auth_key("anna")
+def two_routers(lab, key, **more):
+    """Routers r1 and r2 to the same prefix, r1 first, and a node n that uses it."""
     n = lab.node("n", NEW, key=key, args=["--accept-routes"])
     routers = []
     for name in ("r1", "r2"):
-        r = lab.node(name, NEW, key=key, args=[f"--advertise-routes={NET}"])
+        r = lab.node(name, NEW, key=more.get(name, key), args=[f"--advertise-routes={NET}"])
         r.stub_network("host-" + name, NET)
         until("announced", lambda name=name: routes_of(lab, name)[0] == [NET])
         lab.server.approve_routes(name, NET)
         routers.append(r)
-    r1, _ = routers
+    return (n, *routers)
+
+
+def test_the_second_router_takes_over_and_keeps(lab):
+    n, r1, _ = two_routers(lab, lab.server.auth_key("anna"))
     until("the first serves", lambda: gets(n, "r1", NET) and not gets(n, "r2", NET))
     n.reaches("192.168.77.10", 80, "host-r1")
     r1.kill(signal.SIGKILL)
@@ -140,3 +144,53 @@ def test_the_second_router_takes_over_and_keeps(lab):
     n.sees_online("r1")
     never("it gives back", lambda: gets(n, "r1", NET), seconds=2)
     assert gets(n, "r2", NET)
+
+
+def test_a_router_whose_cable_is_pulled_is_noticed_by_asking(make_lab):
+    lab = make_lab(config={"node": {"routes": {"ha": {"probe_interval": "2s", "probe_timeout": "1s"}}}})
+    n, r1, _ = two_routers(lab, lab.server.auth_key("anna"))
+    until("the first serves", lambda: gets(n, "r1", NET))
+    r1.unplug()
+    until("the second serves", lambda: gets(n, "r2", NET) and not gets(n, "r1", NET), timeout=30)
+    n.reaches("192.168.77.10", 80, "host-r2")
+    r1.plug()
+    until("the first is back", lambda: lab.server.node("r1")["online"] and n.peer("r1")["Online"], timeout=60)
+    never("it gives back", lambda: gets(n, "r1", NET), seconds=3)
+
+
+def test_both_routers_away_and_one_returns(lab):
+    n, r1, r2 = two_routers(lab, lab.server.auth_key("anna"))
+    until("the first serves", lambda: gets(n, "r1", NET))
+    r1.kill(signal.SIGKILL)
+    r2.kill(signal.SIGKILL)
+    n.sees_online("r1", False, timeout=40)
+    n.sees_online("r2", False, timeout=40)
+    r2.start()
+    until("the second serves", lambda: gets(n, "r2", NET) and not gets(n, "r1", NET), timeout=40)
+    n.reaches("192.168.77.10", 80, "host-r2")
+
+
+def test_approval_taken_from_the_first_gives_the_second_its_turn(lab):
+    n, _, _ = two_routers(lab, lab.server.auth_key("anna"))
+    until("the first serves", lambda: gets(n, "r1", NET))
+    lab.server.approve_routes("r1")
+    until("the second serves", lambda: gets(n, "r2", NET) and not gets(n, "r1", NET))
+    n.reaches("192.168.77.10", 80, "host-r2")
+
+
+def test_each_group_by_its_own_router(lab):
+    """Grants with `via`: the same prefix by another router for another user."""
+    for u in ("anna", "ben"):
+        lab.server.user(u)
+    lab.server.set_policy({
+        "tagOwners": {"tag:one": ["anna@"], "tag:two": ["anna@"]},
+        "grants": [{"src": ["anna@"], "dst": [NET], "ip": ["*"], "via": ["tag:one"]},
+                   {"src": ["ben@"], "dst": [NET], "ip": ["*"], "via": ["tag:two"]}],
+    })
+    b = lab.node("b", NEW, user="ben", args=["--accept-routes"])
+    n, _, _ = two_routers(lab, lab.server.auth_key("anna"), r1=lab.server.auth_key(tags=["tag:one"]),
+                          r2=lab.server.auth_key(tags=["tag:two"]))
+    until("one for anna", lambda: gets(n, "r1", NET) and not gets(n, "r2", NET))
+    until("two for ben", lambda: gets(b, "r2", NET) and not gets(b, "r1", NET))
+    n.reaches("192.168.77.10", 80, "host-r1")
+    b.reaches("192.168.77.10", 80, "host-r2")
