@@ -3,7 +3,8 @@
  *
  * A frame that is to be written moves to `ready` and stays there until its last byte is out, so that order is decided
  * once and a partly written frame cannot be lost. Data flows are served by deficit round robin: each turn a
- * flow may send QUANTUM bytes more.
+ * flow may send QUANTUM bytes more. There are at most as many flows as frames, and only while the reader is
+ * slow: an array that is searched is enough.
  */
 #include "derp/outq.h"
 
@@ -12,12 +13,11 @@
 
 #include "base/vec.h"
 
-#define FLOWS   16
 #define QUANTUM 4096
 
 struct frame {
 	struct frame *next;
-	uint32_t len;
+	uint32_t len, body; /* in all; without the head of push2 */
 	uint8_t class;
 	uint8_t data[];
 };
@@ -28,13 +28,20 @@ struct fifo {
 	size_t bytes;
 };
 
+/* The frames of one sender; never empty. */
+struct flow {
+	uint32_t id;
+	int32_t deficit; /* bytes it may send before the others' turn */
+	struct fifo f;
+};
+
 struct outq {
 	struct fifo ready; /* in the order of the wire */
 	size_t offset;     /* bytes of ready.head that are out */
 	struct fifo control, disco;
-	struct fifo flow[FLOWS];
-	int32_t deficit[FLOWS];
-	uint32_t turn; /* the flow whose turn it is */
+	struct flow **flows; /* owned, n_flows of them */
+	uint32_t n_flows, cap_flows;
+	uint32_t turn;       /* the flow whose turn it is, < n_flows unless there is none */
 	uint32_t data_frames;
 	size_t data_bytes; /* of data and disco frames that may still be dropped */
 	struct outq_limits limits;
@@ -75,8 +82,6 @@ struct outq *outq_new(const struct outq_limits *limits)
 	fifo_init(&q->ready);
 	fifo_init(&q->control);
 	fifo_init(&q->disco);
-	for (size_t i = 0; i < FLOWS; i++)
-		fifo_init(&q->flow[i]);
 	if (limits)
 		q->limits = *limits;
 	if (!q->limits.data_frames)
@@ -93,7 +98,7 @@ struct outq *outq_new(const struct outq_limits *limits)
 static void give_up(struct frame *fr, outq_drop_fn *drop, void *arg)
 {
 	if (drop && fr->class != OUTQ_CONTROL)
-		drop(arg, (enum outq_class)fr->class, fr->len);
+		drop(arg, (enum outq_class)fr->class, fr->body);
 	free(fr);
 }
 
@@ -114,8 +119,11 @@ void outq_free(struct outq **qp, outq_drop_fn *drop, void *arg)
 	fifo_free(&q->ready, drop, arg);
 	fifo_free(&q->control, drop, arg);
 	fifo_free(&q->disco, drop, arg);
-	for (size_t i = 0; i < FLOWS; i++)
-		fifo_free(&q->flow[i], drop, arg);
+	for (uint32_t i = 0; i < q->n_flows; i++) {
+		fifo_free(&q->flows[i]->f, drop, arg);
+		free(q->flows[i]);
+	}
+	free(q->flows);
 	free(q);
 	*qp = NULL;
 }
@@ -126,6 +134,7 @@ static struct frame *copy_frame(enum outq_class class, struct bytes head, struct
 
 	fr->class = (uint8_t)class;
 	fr->len = (uint32_t)(head.n + body.n);
+	fr->body = (uint32_t)body.n;
 	if (head.n)
 		memcpy(fr->data, head.p, head.n);
 	if (body.n)
@@ -133,25 +142,54 @@ static struct frame *copy_frame(enum outq_class class, struct bytes head, struct
 	return fr;
 }
 
-static uint32_t longest_flow(const struct outq *q)
+static struct flow *flow_of(struct outq *q, uint32_t id)
 {
-	uint32_t best = 0;
+	struct flow *f;
 
-	for (uint32_t i = 1; i < FLOWS; i++)
-		if (q->flow[i].bytes > q->flow[best].bytes)
-			best = i;
-	return best;
+	for (uint32_t i = 0; i < q->n_flows; i++)
+		if (q->flows[i]->id == id)
+			return q->flows[i];
+	if (q->n_flows == q->cap_flows) {
+		q->cap_flows = q->cap_flows ? q->cap_flows * 2 : 4;
+		q->flows = xreallocarray(q->flows, q->cap_flows, sizeof *q->flows);
+	}
+	f = xcalloc(1, sizeof *f);
+	f->id = id;
+	fifo_init(&f->f);
+	q->flows[q->n_flows++] = f;
+	return f;
+}
+
+/* The oldest frame of flow i, which goes if it was its last. */
+static struct frame *flow_take(struct outq *q, uint32_t i)
+{
+	struct flow *f = q->flows[i];
+	struct frame *fr = fifo_take(&f->f);
+
+	q->data_frames--;
+	q->data_bytes -= fr->len;
+	if (f->f.head)
+		return fr;
+	free(f);
+	memmove(&q->flows[i], &q->flows[i + 1], (q->n_flows - i - 1) * sizeof *q->flows);
+	q->n_flows--;
+	if (q->turn > i)
+		q->turn--;
+	if (q->turn >= q->n_flows)
+		q->turn = 0;
+	return fr;
 }
 
 static bool drop_data(struct outq *q, outq_drop_fn *drop, void *arg)
 {
-	struct frame *fr = fifo_take(&q->flow[longest_flow(q)]);
+	uint32_t longest = 0;
 
-	if (!fr)
+	if (!q->n_flows)
 		return false;
-	q->data_frames--;
-	q->data_bytes -= fr->len;
-	give_up(fr, drop, arg);
+	for (uint32_t i = 1; i < q->n_flows; i++)
+		if (q->flows[i]->f.bytes > q->flows[longest]->f.bytes)
+			longest = i;
+	give_up(flow_take(q, longest), drop, arg);
 	return true;
 }
 
@@ -178,7 +216,7 @@ static void trim(struct outq *q, outq_drop_fn *drop, void *arg)
 			break;
 }
 
-enum status outq_push2(struct outq *q, enum outq_class class, uint64_t flow, struct bytes head, struct bytes body,
+enum status outq_push2(struct outq *q, enum outq_class class, uint32_t flow, struct bytes head, struct bytes body,
                        outq_drop_fn *drop, void *arg)
 {
 	struct frame *fr;
@@ -195,22 +233,22 @@ enum status outq_push2(struct outq *q, enum outq_class class, uint64_t flow, str
 	if (class == OUTQ_DISCO) {
 		fifo_put(&q->disco, fr);
 	} else {
-		fifo_put(&q->flow[(flow ^ flow >> 32) % FLOWS], fr);
+		fifo_put(&flow_of(q, flow)->f, fr);
 		q->data_frames++;
 	}
 	trim(q, drop, arg);
 	return ST_OK;
 }
 
-enum status outq_push(struct outq *q, enum outq_class class, uint64_t flow, struct bytes frame, outq_drop_fn *drop,
+enum status outq_push(struct outq *q, enum outq_class class, uint32_t flow, struct bytes frame, outq_drop_fn *drop,
                       void *arg)
 {
-	return outq_push2(q, class, flow, frame, (struct bytes){ 0 }, drop, arg);
+	return outq_push2(q, class, flow, (struct bytes){ 0 }, frame, drop, arg);
 }
 
 void outq_push_rest(struct outq *q, struct bytes rest)
 {
-	struct frame *fr = copy_frame(OUTQ_CONTROL, rest, (struct bytes){ 0 });
+	struct frame *fr = copy_frame(OUTQ_CONTROL, (struct bytes){ 0 }, rest);
 
 	assert(!q->ready.head); /* only a queue that is just made takes a rest */
 	fifo_put(&q->ready, fr);
@@ -218,28 +256,26 @@ void outq_push_rest(struct outq *q, struct bytes rest)
 
 static struct frame *take_data(struct outq *q)
 {
-	if (!q->data_frames)
+	struct flow *f;
+
+	if (!q->n_flows)
 		return NULL;
-	for (;; q->turn = (q->turn + 1) % FLOWS) {
-		struct fifo *f = &q->flow[q->turn];
-		int32_t *d = &q->deficit[q->turn];
-		if (!f->head) {
-			*d = 0;
-			continue;
-		}
-		if (*d <= 0) {
-			*d += QUANTUM;
-			if (*d <= 0)
-				continue;
-		}
-		*d -= (int32_t)f->head->len;
-		struct frame *fr = fifo_take(f);
-		if (*d <= 0)
-			q->turn = (q->turn + 1) % FLOWS;
-		q->data_frames--;
-		q->data_bytes -= fr->len;
-		return fr;
+	/* Who has sent more than his share lets the others go first, and has QUANTUM bytes more in the next round. */
+	for (;;) {
+		f = q->flows[q->turn];
+		if (f->deficit > 0)
+			break;
+		f->deficit += QUANTUM;
+		if (f->deficit > 0)
+			break;
+		q->turn = (q->turn + 1) % q->n_flows;
 	}
+	f->deficit -= (int32_t)f->f.head->len;
+	if (f->deficit > 0 || !f->f.head->next)
+		return flow_take(q, q->turn);
+	struct frame *fr = flow_take(q, q->turn);
+	q->turn = (q->turn + 1) % q->n_flows;
+	return fr;
 }
 
 static struct frame *take_next(struct outq *q)
@@ -278,7 +314,7 @@ size_t outq_sent(struct outq *q, size_t n, size_t *bytes_out)
 		q->offset -= fr->len;
 		if (fr->class != OUTQ_CONTROL) {
 			frames++;
-			bytes += fr->len;
+			bytes += fr->body;
 		}
 		free(fr);
 	}

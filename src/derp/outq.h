@@ -34,8 +34,8 @@ struct outq_limits {
 
 struct outq;
 
-/* One frame that was given up. */
-typedef void outq_drop_fn(void *arg, enum outq_class class, size_t frame_len);
+/* One frame that was given up; body_len: without the head of outq_push2(). */
+typedef void outq_drop_fn(void *arg, enum outq_class class, size_t body_len);
 
 /** A new, empty queue; returned (outq_free). limits are copied; 0 fields take the defaults. */
 struct outq *outq_new(const struct outq_limits *limits);
@@ -49,10 +49,10 @@ void outq_free(struct outq **q, outq_drop_fn *drop, void *arg);
  * drop   told of each frame that had to go for this one. It may be this one itself.
  * ST_OK, or ST_TOO_BIG: control frames passed their limit (nothing is queued; close the connection).
  */
-enum status outq_push(struct outq *q, enum outq_class class, uint64_t flow, struct bytes frame, outq_drop_fn *drop,
+enum status outq_push(struct outq *q, enum outq_class class, uint32_t flow, struct bytes frame, outq_drop_fn *drop,
                       void *arg) MUST_CHECK;
-/** A frame in two pieces (a header of our own, a packet from elsewhere). */
-enum status outq_push2(struct outq *q, enum outq_class class, uint64_t flow, struct bytes head, struct bytes body,
+/** A frame with something before it on the wire (the head of a WebSocket message); counted are the body's bytes. */
+enum status outq_push2(struct outq *q, enum outq_class class, uint32_t flow, struct bytes head, struct bytes body,
                        outq_drop_fn *drop, void *arg) MUST_CHECK;
 /** The rest of a frame whose beginning is on the wire already: goes before all else, is never dropped. */
 void outq_push_rest(struct outq *q, struct bytes rest);
@@ -64,7 +64,7 @@ void outq_push_rest(struct outq *q, struct bytes rest);
  */
 size_t outq_peek(struct outq *q, struct iovec *iov, size_t max, size_t max_bytes);
 /** n bytes of what outq_peek() showed are on the wire (may end inside a frame). Returns the frames completed,
- *  control frames not counted; *bytes_out (may be NULL) their bytes. */
+ *  control frames not counted; *bytes_out (may be NULL) the bytes of their bodies. */
 size_t outq_sent(struct outq *q, size_t n, size_t *bytes_out);
 
 /** Change the limit on waiting data bytes; what waits already is dropped only by the next push. */

@@ -1,0 +1,342 @@
+/*
+ * derp/mesh.c -- see derp/mesh.h.
+ *
+ * Until the upgrade is answered the connection is a stream like any other; then it becomes a connection of the relay
+ * in the role of a client, and what its server says comes here frame by frame.
+ */
+#include "derp/mesh.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "crypto/secret.h"
+#include "derp/relay_priv.h"
+#include "derp/takeover.h"
+#include "net/connect.h"
+
+#define HEAD_MAX 4096
+
+struct mesh_peer {
+	struct mesh_peer *next; /* of the loop */
+	struct dloop *l;
+	char *host, *dial_host;
+	uint16_t port;
+	struct net_tls_client *tls;
+	struct connect *dial;
+	struct stream *stream; /* between connect and upgrade */
+	struct buf head;
+	struct dconn *c;
+	struct node_key server; /* zero until it said so */
+	struct loop_timer retry;
+	bool self;              /* it is us: never again */
+};
+
+static void start(void *arg);
+
+static void again(struct mesh_peer *p)
+{
+	if (!p->l->down && !p->self)
+		loop_timer_start(&p->retry, MESH_RETRY_MS);
+}
+
+/* ---- connect and upgrade ---- */
+
+static void drop_stream(struct mesh_peer *p)
+{
+	stream_drop(&p->stream, false);
+	buf_reset(&p->head);
+}
+
+static void fail(struct mesh_peer *p, const char *why)
+{
+	log_warn("mesh peer cannot be used", LOG_STR("host", p->host), LOG_STR("why", why), LOG_END);
+	drop_stream(p);
+	again(p);
+}
+
+static void upgraded(struct mesh_peer *p, size_t head_len)
+{
+	struct derp_adopt a = { 0 };
+	struct bytes early = bytes_skip(buf_bytes(&p->head), head_len);
+	struct stream *s = p->stream;
+
+	p->stream = NULL;
+	stream_pause(s);
+	stream_set_handler(s, NULL, NULL);
+	stream_unread(s, early);
+	buf_reset(&p->head);
+	if (derp_takeover(s, &a) != ST_OK) {
+		fail(p, "not a socket");
+		return;
+	}
+	p->c = dconn_new(p->l, &a, D_PEER);
+	if (!p->c) {
+		derp_takeover_drop(&a);
+		again(p);
+		return;
+	}
+	p->c->peer = p;
+	p->c->mesh = true;
+	dconn_feed(p->c, &a);
+	derp_takeover_done(&a);
+}
+
+static void on_data(void *arg, struct bytes data)
+{
+	struct mesh_peer *p = arg;
+	const uint8_t *end;
+
+	buf_put_bytes(&p->head, data);
+	if (!buf_ok(&p->head)) {
+		fail(p, "its answer to the upgrade is too long");
+		return;
+	}
+	end = memmem(p->head.p, p->head.n, "\r\n\r\n", 4);
+	if (!end)
+		return;
+	if (p->head.n < 12 || memcmp(p->head.p, "HTTP/1.1 101", 12) != 0)
+		fail(p, "it refuses the upgrade");
+	else
+		upgraded(p, (size_t)(end - p->head.p) + 4);
+}
+
+static void on_closed(void *arg, enum stream_end why)
+{
+	struct mesh_peer *p = arg;
+
+	p->stream = NULL;
+	buf_reset(&p->head);
+	log_warn("mesh peer closed the connection", LOG_STR("host", p->host), LOG_STR("why", stream_end_name(why)), LOG_END);
+	again(p);
+}
+
+static void on_connected(void *arg, enum status s, struct stream *stream, const struct err *err)
+{
+	static const struct stream_handler handler = { .data = on_data, .closed = on_closed };
+	struct mesh_peer *p = arg;
+	char req[1024];
+	int n;
+
+	p->dial = NULL;
+	if (s != ST_OK) {
+		fail(p, err->text);
+		return;
+	}
+	p->stream = stream;
+	stream_set_deadline(stream, p->l->r->set.login_ms);
+	stream_start(stream, &handler, p);
+	n = snprintf(req, sizeof req,
+	             "GET /derp HTTP/1.1\r\nHost: %s\r\nUser-Agent: headscale\r\nConnection: Upgrade\r\n"
+	             "Upgrade: DERP\r\n\r\n", p->host);
+	stream_write(stream, bytes_of(req, (size_t)n));
+}
+
+static void start(void *arg)
+{
+	struct mesh_peer *p = arg;
+	struct connect_opts o = { .host = p->dial_host ? p->dial_host : p->host, .port = p->port, .tls = p->tls,
+		                  .server_name = p->host };
+
+	if (!p->l->down)
+		p->dial = connect_start(p->l->loop, &o, on_connected, p);
+}
+
+/* ---- what the other relay says ---- */
+
+static void send_login(struct mesh_peer *p)
+{
+	struct derp_client_info info = { .version = DERP_PROTOCOL_VERSION, .mesh = p->l->r->set.mesh };
+	struct dconn *c = p->c;
+	uint8_t watch[DERP_HEADER_LEN];
+	struct buf b;
+
+	buf_init(&b, 4096);
+	if (derp_client_info_seal(&info, &p->l->r->set.key, &p->server, &b) == ST_OK) {
+		egress_control(c, buf_bytes(&b));
+		egress_control(c, bytes_of(watch, derp_put_watch_conns(watch)));
+	} else {
+		dconn_close(c, DERP_CLOSE_bad_login);
+	}
+	secret_wipe(&info, sizeof info);
+	buf_release(&b);
+}
+
+static void server_key(struct mesh_peer *p, struct bytes payload)
+{
+	if (!node_key_is_zero(&p->server))
+		return; /* said once; later ones mean nothing */
+	if (derp_server_key_parse(payload, &p->server) != ST_OK) {
+		dconn_close(p->c, DERP_CLOSE_bad_login);
+		return;
+	}
+	p->c->key = p->server;
+	if (node_key_eq(&p->server, &p->l->r->key)) {
+		p->self = true;
+		log_info("mesh peer is this relay itself", LOG_STR("host", p->host), LOG_END);
+		dconn_close(p->c, DERP_CLOSE_disconnected);
+		return;
+	}
+	send_login(p);
+}
+
+static void server_info(struct mesh_peer *p, struct bytes payload)
+{
+	struct derp_server_info info;
+
+	if (p->c->state != D_LOGIN)
+		return;
+	if (derp_server_info_open(payload, &p->l->r->set.key, &p->server, &info) != ST_OK) {
+		dconn_close(p->c, DERP_CLOSE_bad_login);
+		return;
+	}
+	dconn_peer_open(p->c);
+	COUNT(p->l, mesh_peers);
+	log_info("mesh peer is connected", LOG_STR("host", p->host), LOG_END);
+}
+
+static void tell_registrar(struct dconn *c, enum mail_type type, const uint8_t *key)
+{
+	struct mail *m = mail_new(type, 0);
+
+	m->conn = dconn_handle(c);
+	if (key)
+		memcpy(m->key, key, 32);
+	mail_to_registrar(c->l, m);
+}
+
+void mesh_frame(struct dconn *c, struct derp_header h, const uint8_t *payload)
+{
+	struct mesh_peer *p = c->peer;
+	uint8_t pong[DERP_PONG_FRAME];
+
+	switch (h.type) {
+	case DERP_SERVER_KEY: server_key(p, bytes_of(payload, h.len)); break;
+	case DERP_SERVER_INFO: server_info(p, bytes_of(payload, h.len)); break;
+	case DERP_PEER_PRESENT:
+		if (c->state == D_OPEN && memcmp(payload, p->l->r->key.b, 32) != 0)
+			tell_registrar(c, MAIL_FORWARD_ADD, payload);
+		break;
+	case DERP_PEER_GONE:
+		if (c->state == D_OPEN)
+			tell_registrar(c, MAIL_FORWARD_REMOVE, payload);
+		break;
+	case DERP_PING:
+		derp_put_pong(pong, payload);
+		egress_control(c, bytes_of(pong, sizeof pong));
+		break;
+	default: break;
+	}
+}
+
+void mesh_conn_closed(struct dconn *c)
+{
+	struct mesh_peer *p = c->peer;
+
+	if (!p)
+		return;
+	tell_registrar(c, MAIL_FORWARD_LOST, NULL);
+	if (c->state == D_OPEN)
+		COUNT_ADD(c->l, mesh_peers, -1);
+	c->peer = NULL;
+	p->c = NULL;
+	memset(&p->server, 0, sizeof p->server);
+	again(p);
+}
+
+/* ---- public ---- */
+
+struct mesh_peer *derp_mesh_add(struct derp_relay *r, unsigned loop, const struct mesh_opts *o)
+{
+	struct dloop *l = &r->loops[loop];
+	struct mesh_peer *p = xcalloc(1, sizeof *p);
+
+	p->l = l;
+	p->host = xstrdup(o->host);
+	p->dial_host = xstrdup(o->dial_host);
+	p->port = o->port ? o->port : o->tls ? 443 : 80;
+	p->tls = o->tls;
+	buf_init(&p->head, HEAD_MAX);
+	loop_timer_init(&p->retry, l->loop, start, p);
+	loop_timer_start(&p->retry, 0);
+	p->next = l->peers;
+	l->peers = p;
+	return p;
+}
+
+void mesh_stop(struct dloop *l)
+{
+	for (struct mesh_peer *p = l->peers; p; p = p->next) {
+		loop_timer_cancel(&p->retry);
+		connect_cancel(&p->dial);
+		drop_stream(p);
+	}
+}
+
+void mesh_release(struct dloop *l)
+{
+	while (l->peers) {
+		struct mesh_peer *p = l->peers;
+		l->peers = p->next;
+		buf_release(&p->head);
+		free(p->host);
+		free(p->dial_host);
+		free(p);
+	}
+}
+
+/* "name", "name:port", "[v6]:port" at the front of s, NUL put behind the name. False: none, or a bad port. */
+static bool split_host(char *s, const char **host, uint16_t *port)
+{
+	char *colon = strrchr(s, ':'), *end;
+	unsigned long n;
+
+	*host = s;
+	if (*s == '[') {
+		char *close = strchr(s, ']');
+		if (!close)
+			return false;
+		*host = s + 1;
+		*close = '\0';
+		colon = close[1] == ':' ? close + 1 : NULL;
+		if (!colon && close[1])
+			return false;
+	} else if (colon && strchr(s, ':') != colon) {
+		colon = NULL; /* an IPv6 address without brackets has no port */
+	}
+	if (colon) {
+		*colon = '\0';
+		n = strtoul(colon + 1, &end, 10);
+		if (end == colon + 1 || *end || n == 0 || n > 65535)
+			return false;
+		*port = (uint16_t)n;
+	}
+	return **host != '\0';
+}
+
+enum status derp_mesh_parse(struct bytes text, char buf[static 512], struct mesh_opts *out)
+{
+	struct mesh_opts o = { 0 };
+	char *slash;
+
+	if (text.n == 0 || text.n >= 512 || memchr(text.p, 0, text.n))
+		return ST_BAD_INPUT;
+	memcpy(buf, text.p, text.n);
+	buf[text.n] = '\0';
+	slash = strchr(buf, '/');
+	if (slash) {
+		*slash = '\0';
+		o.dial_host = slash + 1;
+		if (!*o.dial_host)
+			return ST_BAD_INPUT;
+	}
+	for (const char *c = buf; *c; c++)
+		if ((unsigned char)*c <= ' ' || *c == 0x7f)
+			return ST_BAD_INPUT; /* it goes into a Host header */
+	if (!split_host(buf, &o.host, &o.port))
+		return ST_BAD_INPUT;
+	out->host = o.host;
+	out->dial_host = o.dial_host;
+	out->port = o.port;
+	return ST_OK;
+}
