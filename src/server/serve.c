@@ -273,8 +273,6 @@ static void close_all(struct server *srv)
 		loop_stop(srv->loops[i].loop);
 	for (unsigned i = 0; i < srv->n_loops; i++)
 		loop_join(srv->loops[i].loop);
-	for (unsigned i = 0; i < srv->n_loops; i++)
-		udp_close(&srv->loops[i].stun);
 	server_edge_close(srv);
 	/* What is still posted to a loop is run by loop_free: the state must be silent before, the parts that answer after. */
 	state_close(&srv->state);
@@ -282,7 +280,7 @@ static void close_all(struct server *srv)
 		control_loop_free(&srv->loops[i].control);
 	for (unsigned i = 0; i < srv->n_loops; i++)
 		loop_free(&srv->loops[i].loop);
-	derp_relay_free(&srv->relay);
+	server_relay_close(srv);
 	control_free(&srv->control);
 	api_free(&srv->api);
 	mapper_free(&srv->mapper);

@@ -12,6 +12,7 @@
 #include "api/api.h"
 #include "config/config.h"
 #include "control/control.h"
+#include "derp/http.h"
 #include "derp/map.h"
 #include "derp/relay.h"
 #include "http/server.h"
@@ -19,7 +20,6 @@
 #include "net/tcp.h"
 #include "net/tls.h"
 #include "net/tls_files.h"
-#include "net/udp.h"
 #include "net/watch.h"
 #include "state/state.h"
 
@@ -38,7 +38,7 @@ struct server_loop {
 	struct http_server *local;      /* API on the Unix socket; loop 0 only */
 	struct http_server *metrics;    /* metrics and debug; loop 0 only */
 	struct listener *listener, *local_listener, *metrics_listener;
-	struct udp *stun;
+	struct stun_server *stun; /* derp/stun_server.h; NULL: none */
 	struct control_loop *control;
 	bool drained;
 };
@@ -52,6 +52,7 @@ struct server {
 	struct control *control;
 	struct api *api;
 	struct derp_relay *relay;      /* NULL: none embedded */
+	struct derp_http derp_http;    /* what the relay's paths need */
 	struct http_router *router;    /* listen_addr */
 	struct http_router *local_router, *metrics_router;
 	struct conn_limits *limits;
@@ -85,6 +86,8 @@ void server_security_headers(void *arg, struct http_req *r);
 /* relay.c: the embedded relay and STUN */
 enum status server_relay_open(struct server *srv, struct err *err) MUST_CHECK;
 void server_relay_routes(struct server *srv, struct http_router *r);
+/** After the loops have ended. */
+void server_relay_close(struct server *srv);
 void server_relay_published(struct server *srv, const struct publication *p);
 
 /* derp_maps.c */

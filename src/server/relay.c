@@ -1,0 +1,166 @@
+/*
+ * server/relay.c -- the relay and STUN inside this server, and the paths that relays elsewhere ask us at.
+ *
+ * Whether a node may use the relay is answered from the loop's snapshot. When a node goes, expires or changes its key, its
+ * connections under the old key are closed by the publication that says so.
+ */
+#include "server/server_priv.h"
+
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json_out.h"
+#include "base/vec.h"
+#include "crypto/private_file.h"
+#include "crypto/secret.h"
+#include "derp/http.h"
+#include "derp/stun_server.h"
+
+static bool may_relay(struct server *srv, struct loop *l, const struct node_key *key)
+{
+	const struct snapshot *s = server_snapshot(srv, l);
+	const struct node *n = snapshot_node_by_key(s, key);
+
+	return n != NULL && !node_expired(n, clock_unix_ns());
+}
+
+static enum derp_verdict admit(void *arg, const struct derp_admit_request *req)
+{
+	struct server *srv = arg;
+
+	if (!srv->config->derp.server.verify_clients)
+		return DERP_ADMIT_YES;
+	return may_relay(srv, srv->loops[req->loop].loop, &req->key) ? DERP_ADMIT_YES : DERP_ADMIT_NO;
+}
+
+/* /verify: any node of ours, expired ones too, as relays elsewhere expect it. */
+static bool known(void *arg, const struct node_key *key, const char *source)
+{
+	struct server *srv = arg;
+
+	(void)source;
+	return snapshot_node_by_key(server_snapshot(srv, loop_current()), key) != NULL;
+}
+
+/* Our own name with the addresses of the configuration: what a client needs that cannot resolve it. */
+static void bootstrap(void *arg, const char *name, struct buf *out)
+{
+	struct server *srv = arg;
+	const struct config *c = srv->config;
+	struct jw w;
+
+	if (name[0] != '\0' && strcmp(name, c->server_url.host) != 0)
+		return;
+	if (c->derp.server.ipv4[0] == '\0' && c->derp.server.ipv6[0] == '\0')
+		return;
+	jw_init(&w, out);
+	jw_obj_begin(&w);
+	jw_key(&w, c->server_url.host);
+	jw_arr_begin(&w);
+	if (c->derp.server.ipv4[0] != '\0')
+		jw_str(&w, c->derp.server.ipv4);
+	if (c->derp.server.ipv6[0] != '\0')
+		jw_str(&w, c->derp.server.ipv6);
+	jw_arr_end(&w);
+	jw_obj_end(&w);
+}
+
+static enum status open_stun(struct server *srv, struct err *err)
+{
+	const struct config_listen *l = &srv->config->derp.server.stun_listen_addr;
+	struct net_addr addr;
+	enum status s;
+
+	if (!srv->config->derp.server.stun_enabled || l->text[0] == '\0')
+		return ST_OK;
+	s = net_addr_parse(bytes_of_str(l->host[0] != '\0' ? l->host : "::"), l->port, &addr);
+	if (s != ST_OK) {
+		err_set(err, "derp.server.stun_listen_addr: \"%s\" is no address to listen at", l->text);
+		return s;
+	}
+	for (unsigned i = 0; i < srv->n_loops && s == ST_OK; i++)
+		s = stun_server_new(srv->loops[i].loop, &addr, &srv->loops[i].stun, err);
+	if (s != ST_OK)
+		err_prefix(err, "derp.server.stun_listen_addr");
+	return s;
+}
+
+enum status server_relay_open(struct server *srv, struct err *err)
+{
+	const struct config *c = srv->config;
+	struct derp_settings settings = {
+		.loops = srv->n_loops,
+		.admit = admit,
+		.admit_arg = srv,
+		.max_conns = (uint32_t)c->server.relay.max_connections,
+		.limits = { .per_conn = { .per_s = (uint64_t)c->server.relay.bytes_per_second,
+					  .burst = (uint64_t)c->server.relay.bytes_per_second } },
+	};
+	enum status s;
+
+	srv->derp_http = (struct derp_http){ .bootstrap = bootstrap, .known = known, .arg = srv };
+	if (!c->derp.server.enabled)
+		return ST_OK;
+	s = private_file_load_node(c->derp.server.private_key_path, &settings.key, err);
+	if (s != ST_OK) {
+		err_prefix(err, "derp.server.private_key_path");
+		return s;
+	}
+	srv->relay = derp_relay_new(&settings);
+	secret_wipe(&settings.key, sizeof settings.key);
+	for (unsigned i = 0; i < srv->n_loops && s == ST_OK; i++)
+		s = derp_relay_attach(srv->relay, i, srv->loops[i].loop);
+	if (s != ST_OK) {
+		err_set(err, "derp.server: no descriptors left for the relay");
+		return s;
+	}
+	srv->derp_http.relay = srv->relay;
+	return open_stun(srv, err);
+}
+
+void server_relay_close(struct server *srv)
+{
+	for (unsigned i = 0; i < srv->n_loops; i++)
+		stun_server_free(&srv->loops[i].stun);
+	derp_relay_free(&srv->relay);
+}
+
+void server_relay_routes(struct server *srv, struct http_router *r)
+{
+	static const struct {
+		const char *methods, *pattern;
+		http_handler_fn *fn;
+	} routes[] = {
+		{ "*", "/derp", derp_http_upgrade },
+		{ "*", "/derp/probe", derp_http_probe },
+		{ "*", "/derp/latency-check", derp_http_probe },
+		{ "*", "/generate_204", derp_http_generate_204 },
+		{ "*", "/bootstrap-dns", derp_http_bootstrap_dns },
+		{ "POST", "/verify", derp_http_verify },
+	};
+
+	for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
+		http_router_add(r, &(struct http_route){ .methods = routes[i].methods, .pattern = routes[i].pattern,
+							 .fn = routes[i].fn, .arg = &srv->derp_http, .auth = SERVER_PUBLIC,
+							 .body_max = DERP_VERIFY_MAX });
+}
+
+void server_relay_published(struct server *srv, const struct publication *p)
+{
+	int64_t now = clock_unix_ns();
+
+	if (srv->relay == NULL || !srv->config->derp.server.verify_clients)
+		return;
+	for (size_t i = 0; i < p->n_nodes; i++) {
+		const struct node *old, *next;
+
+		if (p->nodes[i].kind == CHANGE_PRESENCE || p->nodes[i].kind == CHANGE_ADDED)
+			continue;
+		old = snapshot_node(p->prev, p->nodes[i].id);
+		next = snapshot_node(p->next, p->nodes[i].id);
+		if (old != NULL && (next == NULL || !node_key_eq(&old->key, &next->key) || node_expired(next, now)))
+			derp_relay_disconnect(srv->relay, &old->key);
+	}
+}
