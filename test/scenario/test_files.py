@@ -48,3 +48,44 @@ def test_switched_off(make_lab):
         f.write("x")
     p = n1.send_file(path, "n2", check=False)
     assert p.returncode != 0 and ("file sharing" in p.stderr.lower() or "taildrop" in p.stderr.lower()), p.stderr
+
+
+def test_a_shared_folder_as_the_policy_grants_it(lab):
+    """Taildrive: one may read and write, one may read, one sees nothing."""
+    for u in ("anna", "ben", "carl", "dora"):
+        lab.server.user(u)
+    grant = {"src": ["ben@"], "dst": ["anna@"], "app": {"tailscale.com/cap/drive": [{"shares": ["docs"], "access": "rw"}]}}
+    lab.server.set_policy({
+        "grants": [{"src": ["*"], "dst": ["*"], "ip": ["*"]}, grant,
+                   {"src": ["carl@"], "dst": ["anna@"],
+                    "app": {"tailscale.com/cap/drive": [{"shares": ["docs"], "access": "ro"}]}}],
+        "nodeAttrs": [{"target": ["anna@"], "attr": ["drive:share", "drive:access"]},
+                      {"target": ["ben@", "carl@", "dora@"], "attr": ["drive:access"]}],
+    })
+    a = lab.node("a", NEW, user="anna")
+    folder = os.path.join(a.dir, "docs")
+    os.makedirs(folder)
+    with open(os.path.join(folder, "hello.txt"), "w") as f:
+        f.write("hello from a")
+    os.chmod(folder, 0o777)
+    until("shared", lambda: a.ts("drive", "share", "docs", folder))
+    nodes = {u: lab.node(u[0], NEW, user=u) for u in ("ben", "carl", "dora")}
+
+    def url(n):
+        return f"http://100.100.100.100:8080/{n.netmap()['Domain']}/a/docs/"
+
+    def get(n):
+        return n.run("curl", "-sS", "--max-time", "5", url(n) + "hello.txt", check=False).stdout
+
+    def put(n):
+        out = n.run("curl", "-sS", "--max-time", "5", "-o", "/dev/null", "-w", "%{http_code}", "-T", "-", url(n) + f"by-{n.name}",
+                    check=False, stdin="written")
+        return out.stdout
+    for u in ("ben", "carl"):
+        nodes[u].ping(a.ip4)
+        until(f"{u} reads", lambda u=u: get(nodes[u]) == "hello from a", timeout=30)
+    assert put(nodes["ben"]) == "201"
+    assert open(os.path.join(folder, "by-b")).read() == "written"
+    assert put(nodes["carl"]) != "201" and not os.path.exists(os.path.join(folder, "by-c"))
+    nodes["dora"].ping(a.ip4)
+    assert "hello" not in get(nodes["dora"])
