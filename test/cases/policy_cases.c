@@ -179,13 +179,16 @@ static void read_node(struct recording *r, struct policy_node *n, json *o, size_
 static void read_nodes(struct recording *r)
 {
 	json *nodes = member(r->root, "nodes");
+	struct json_object_iter name_at;
 	size_t n = (size_t)json_object_object_length(nodes), i = 0;
 	struct policy_node *v = ARENA_ARRAY(r->a, struct policy_node, n);
 
 	r->node_name = ARENA_ARRAY(r->a, const char *, n);
 	r->rewritten = n > 0;
-	json_object_object_foreach(nodes, name, o)
+	json_object_object_foreachC(nodes, name_at)
 	{
+		const char *name = name_at.key;
+		json *o = name_at.val;
 		const char *ip4 = text_of(o, "ipv4");
 		read_node(r, &v[i], o, i);
 		r->node_name[i++] = name;
@@ -224,13 +227,16 @@ static void read_split_dns(struct recording *r)
 {
 	json *split = member(member(member(r->root, "tailnet"), "dns"), "split_dns");
 	struct policy_dns_route *v;
+	struct json_object_iter name_at;
 	size_t i = 0;
 
 	if (!json_object_is_type(split, json_type_object))
 		return;
 	v = ARENA_ARRAY(r->a, struct policy_dns_route, (size_t)json_object_object_length(split));
-	json_object_object_foreach(split, name, list)
+	json_object_object_foreachC(split, name_at)
 	{
+		const char *name = name_at.key;
+		json *list = name_at.val;
 		v[i].suffix = name;
 		v[i].n = texts_of(r->a, list, &v[i].resolvers);
 		i++;
@@ -341,10 +347,13 @@ static bool same_list(struct diff *d, const char *at, json *want, json *got)
 
 static bool same_object(struct diff *d, const char *at, json *want, json *got)
 {
+	struct json_object_iter name_at, extra_at;
 	char path[400];
 
-	json_object_object_foreach(want, name, v)
+	json_object_object_foreachC(want, name_at)
 	{
+		const char *name = name_at.key;
+		json *v = name_at.val;
 		json *other;
 		snprintf(path, sizeof path, "%.300s/%.80s", at, name);
 		if (!json_object_object_get_ex(got, name, &other))
@@ -352,8 +361,10 @@ static bool same_object(struct diff *d, const char *at, json *want, json *got)
 		if (!same(d, path, v, other))
 			return false;
 	}
-	json_object_object_foreach(got, extra, value)
+	json_object_object_foreachC(got, extra_at)
 	{
+		const char *extra = extra_at.key;
+		json *value = extra_at.val;
 		snprintf(path, sizeof path, "%.300s/%.80s", at, extra);
 		if (!json_object_object_get_ex(want, extra, NULL))
 			return differs(d, path, "expected nothing%.0s, got %s", NULL, value);
@@ -650,10 +661,12 @@ static void run_below(const char *path, struct tally *t)
 
 static json *first_rules(json *root)
 {
-	json_object_object_foreach(member(root, "expect"), name, node)
+	struct json_object_iter name_at;
+
+	json_object_object_foreachC(member(root, "expect"), name_at)
 	{
+		json *node = name_at.val;
 		json *rules = member(node, "packet_filter_rules");
-		(void)name;
 		if (length_of(rules))
 			return rules;
 	}
@@ -691,33 +704,40 @@ static void reorder(json *root)
 
 static void drop_null(json *root)
 {
-	json_object_object_foreach(member(root, "expect"), name, node)
+	struct json_object_iter name_at;
+
+	json_object_object_foreachC(member(root, "expect"), name_at)
 	{
-		(void)name;
+		json *node = name_at.val;
 		json_object_object_del(member(node, "cap_map"), "https://tailscale.com/cap/ssh");
 	}
 }
 
 static void null_to_list(json *root)
 {
-	json_object_object_foreach(member(root, "expect"), name, node)
+	struct json_object_iter name_at;
+
+	json_object_object_foreachC(member(root, "expect"), name_at)
 	{
-		(void)name;
+		json *node = name_at.val;
 		json_object_object_add(member(node, "cap_map"), "https://tailscale.com/cap/ssh", json_object_new_array());
 	}
 }
 
 static void drop_peer(json *root)
 {
-	json_object_object_foreach(member(root, "expect"), name, node)
+	struct json_object_iter name_at;
+
+	json_object_object_foreachC(member(root, "expect"), name_at)
 	{
+		json *node = name_at.val;
 		json *peers = member(node, "peers");
-		(void)name;
 		if (json_object_object_length(peers) == 0)
 			continue;
-		json_object_object_foreach(peers, peer, v)
+		struct json_object_iter peer_at;
+		json_object_object_foreachC(peers, peer_at)
 		{
-			(void)v;
+			const char *peer = peer_at.key;
 			json_object_object_del(peers, peer);
 			return;
 		}
