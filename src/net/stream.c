@@ -173,6 +173,7 @@ void stream_set_handler(struct stream *s, const struct stream_handler *h, void *
 {
 	s->handler = h;
 	s->arg = arg;
+	s->eof_told = false; /* this one has not heard of it */
 	if (may_tell(s))
 		wake(s);
 }
