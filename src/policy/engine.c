@@ -930,6 +930,66 @@ struct policy_engine *policy_engine_new(struct policy *p, const struct policy_wo
 	return b.e;
 }
 
+/* ---- starting a new lineage when most of the old one is dead ---- */
+
+/* Routers that change their routes, and owners that come and go, leave kinds and classes behind. */
+static bool mostly_dead(const struct policy_engine *e)
+{
+	return e->n_kinds > 1024 + 4 * e->n_live_kinds || e->n_classes > 4096 + 2 * e->n_nodes;
+}
+
+static void move_routers(struct build *b, const struct policy_engine *old, const uint32_t *to)
+{
+	for (size_t i = 0; i < old->n_routers; i++) {
+		const struct router *r = old->routers[i];
+		struct router *copy = xcalloc(1, sizeof *copy + (r->n_own + r->n_served) * sizeof *r->own);
+		*copy = *r;
+		atomic_init(&copy->refs, 1);
+		copy->own = (struct ip_prefix *)(copy + 1);
+		copy->served = copy->own + r->n_own;
+		memcpy(copy->own, r->own, r->n_own * sizeof *r->own);
+		memcpy(copy->served, r->served, r->n_served * sizeof *r->served);
+		copy->kind = to[r->kind];
+		put_router(b, copy);
+	}
+}
+
+static void move_routes(struct build *b, const struct policy_engine *old)
+{
+	b->n_statics = old->n_routes;
+	b->statics = xreallocarray(NULL, old->n_routes + 1, sizeof *b->statics);
+	for (size_t i = 0; i < old->n_routes; i++) {
+		b->statics[i] = old->routes[i].s;
+		ref(&b->statics[i]->refs);
+	}
+}
+
+static struct policy_engine *compacted(const struct policy_engine *old)
+{
+	struct build b = { .stamp = atomic_fetch_add(&stamps, 1), .l = lineage_again(old->l) };
+	uint32_t *to = xcalloc(old->n_kinds + 1, sizeof *to);
+
+	b.e = engine_alloc(b.l);
+	set_wishes(b.e, old->wished, old->n_wished);
+	for (size_t i = 0; i < old->n_live_kinds; i++)
+		to[old->live_kinds[i]] = lineage_adopt(b.l, kind_at(old->l, old->live_kinds[i]));
+	for (size_t i = 0; i < old->n_pages; i++)
+		for (uint32_t k = 0; k < old->pages[i]->n; k++) {
+			struct rec r = old->pages[i]->rec[k];
+			const struct class_row *row = class_at(old->l, r.class);
+			r.class = lineage_class(b.l, to[row->kind], row->owner);
+			put_rec(&b, &r);
+			join_class(&b, &r);
+		}
+	move_routers(&b, old, to);
+	move_routes(&b, old);
+	finish(&b);
+	free(to);
+	return b.e;
+}
+
+/* ---- changes ---- */
+
 static void share_parts(struct build *b, const struct policy_engine *e)
 {
 	struct policy_engine *n = b->e;
@@ -967,6 +1027,7 @@ struct policy_engine *policy_engine_update(const struct policy_engine *e, const 
 	struct build b = { .stamp = atomic_fetch_add(&stamps, 1), .l = lineage_ref(e->l), .prev = e };
 	struct router **routers = xcalloc(d->n_changed + 1, sizeof *routers);
 	const struct policy_primary *was;
+	struct policy_engine *next;
 	size_t n;
 
 	b.e = engine_alloc(b.l);
@@ -984,7 +1045,11 @@ struct policy_engine *policy_engine_update(const struct policy_engine *e, const 
 	}
 	finish(&b);
 	free(routers);
-	return b.e;
+	if (!mostly_dead(b.e))
+		return b.e;
+	next = compacted(b.e);
+	policy_engine_unref(&b.e);
+	return next;
 }
 
 struct policy_engine *policy_engine_ref(struct policy_engine *e)

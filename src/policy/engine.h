@@ -23,7 +23,7 @@
 
 struct policy_engine;
 
-typedef uint32_t policy_class; /* 0..policy_class_count()-1; never given again to other nodes in updates */
+typedef uint32_t policy_class; /* 0..policy_class_count()-1; good as long as policy_engine_same_classes() */
 #define POLICY_CLASS_NONE UINT32_MAX
 
 /* ---- making ---- */
@@ -55,7 +55,10 @@ struct policy_engine *policy_engine_update(const struct policy_engine *e, const 
 struct policy_engine *policy_engine_ref(struct policy_engine *e);
 void policy_engine_unref(struct policy_engine **e);
 
-/** Do class numbers of `a` mean the same in `b`? True along updates; false for another policy or after a rebuild. */
+/**
+ * Do class numbers of `a` mean the same in `b`? True along updates, but for a rare one that begins anew because most
+ * classes ever met are empty by then; false for another policy, users or settings.
+ */
 bool policy_engine_same_classes(const struct policy_engine *a, const struct policy_engine *b);
 /** Its policy; borrowed. */
 struct policy *policy_engine_policy(const struct policy_engine *e);

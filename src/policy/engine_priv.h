@@ -275,6 +275,9 @@ const struct user_row *lineage_user(const struct lineage *l, user_id id);
 /* The kind of a node with these facts; router NULL for most. */
 uint32_t lineage_kind(struct lineage *l, const struct policy_node *n, const struct router *r,
 		      struct route_static *const *routes);
+/* A new lineage of the same policy, users and settings, without the kinds that died; and kinds that moved over. */
+struct lineage *lineage_again(const struct lineage *l);
+uint32_t lineage_adopt(struct lineage *l, const struct kind *k);
 policy_class lineage_class(struct lineage *l, uint32_t kind, user_id owner);
 /* Does this selector match the device? On its own, for facts that are no record. */
 bool sel_matches(const struct lineage *l, uint32_t sel, const struct policy_node *n);

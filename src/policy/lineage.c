@@ -638,6 +638,39 @@ uint32_t lineage_kind(struct lineage *l, const struct policy_node *n, const stru
 	return id;
 }
 
+/* A kind of another lineage of the same policy. */
+uint32_t lineage_adopt(struct lineage *l, const struct kind *k)
+{
+	struct key key = { .l = l };
+	uint32_t id;
+
+	memcpy(&key.k, k, sizeof key.k);
+	key.k.flags &= ~(uint32_t)KIND_HIDE_IP4;
+	pthread_mutex_lock(&l->lock);
+	id = table_find(&l->kind_table, key.k.hash, same_kind, &key);
+	if (id == UINT32_MAX)
+		id = add_kind(l, &key.k);
+	pthread_mutex_unlock(&l->lock);
+	return id;
+}
+
+struct lineage *lineage_again(const struct lineage *l)
+{
+	struct policy_world w = { .n_users = l->n_users };
+	struct policy_user *u = xcalloc(l->n_users + 1, sizeof *u);
+	struct lineage *again;
+
+	for (size_t i = 0; i < l->n_users; i++)
+		u[i] = (struct policy_user){ l->users[i].id,   l->users[i].name, l->users[i].email, l->users[i].provider_id,
+					     l->users[i].role, l->users[i].external };
+	w.users = u;
+	w.settings = (struct policy_settings){ .display_name = l->display_name, .auto_update = l->auto_update,
+					       .no_file_sharing = l->no_file_sharing, .https = l->https };
+	again = lineage_new(l->policy, &w);
+	free(u);
+	return again;
+}
+
 struct class_key {
 	const struct lineage *l;
 	uint32_t kind;

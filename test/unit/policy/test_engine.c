@@ -304,6 +304,76 @@ static void readers_and_a_writer_do_not_disturb_each_other(void **state)
 	policy_engine_unref(&e);
 }
 
+static void dead_classes_do_not_pile_up(void **state)
+{
+	struct ip_prefix p[2] = { { { IP_V4, { [12] = 10 } }, 32 }, { { IP_V4, { [12] = 11 } }, 8 } };
+	struct policy_node n[] = { person(1, 1), person(2, 2), person(3, 3) };
+	struct policy_engine *e, *next, *anew;
+	unsigned began_anew = 0;
+	size_t most = 0;
+	(void)state;
+	n[0].advertised = n[0].approved = p;
+	n[0].n_advertised = n[0].n_approved = 2;
+	e = engine("{\"acls\":[{\"action\":\"accept\",\"src\":[\"b@x.example\"],\"dst\":[\"10.0.0.0/8:*\"]}]}", n, 3);
+	for (unsigned i = 0; i < 5000; i++) { /* as an app connector does */
+		p[0].addr.b[14] = (uint8_t)(i >> 8);
+		p[0].addr.b[15] = (uint8_t)i;
+		next = policy_engine_update(e, &(struct policy_delta){ n, 1, NULL, 0 });
+		began_anew += !policy_engine_same_classes(e, next);
+		policy_engine_unref(&e);
+		e = next;
+		if (policy_class_count(e) > most)
+			most = policy_class_count(e);
+	}
+	assert_in_range(began_anew, 1, 10);
+	assert_true(most < 2000);
+	anew = engine("{\"acls\":[{\"action\":\"accept\",\"src\":[\"b@x.example\"],\"dst\":[\"10.0.0.0/8:*\"]}]}", n, 3);
+	for (unsigned i = 1; i <= 3; i++)
+		for (int k = 0; k < 3; k++)
+			assert_int_equal(policy_digest(e, i, (enum policy_aspect)k), policy_digest(anew, i, (enum policy_aspect)k));
+	assert_int_equal(policy_peer_form(e, policy_class_of(e, 2), 1), policy_peer_form(anew, policy_class_of(anew, 2), 1));
+	assert_int_equal(policy_primary_of(e, &p[1]), 1);
+	policy_engine_unref(&e);
+	policy_engine_unref(&anew);
+}
+
+static void the_rest_of_the_file_is_answered(void **state)
+{
+	static const char text[] =
+		"{\"tagOwners\":{\"tag:c\":[],\"tag:d\":[\"tag:c\"]},\"derpMap\":{\"OmitDefaultRegions\":true,},"
+		"\"nodeAttrs\":[{\"target\":[\"b@x.example\"],\"ipPool\":[\"100.81.0.0/16\"]},"
+		"{\"target\":[\"*\"],\"app\":{\"tailscale.com/app-connectors\":[{\"connectors\":[\"tag:c\"],"
+		"\"domains\":[\"*.y.example\",\"z.example\"]}]}}]}";
+	struct policy_node n[] = { person(1, 1), person(2, 2), person(3, 0) };
+	struct policy_engine *e, *all = policy_engine_new(NULL, &(struct policy_world){ .nodes = n, .n_nodes = 2 });
+	struct arena *a = arena_new();
+	const struct policy_app_domain *d;
+	const struct ip_prefix *pool;
+	(void)state;
+	n[2].tags = (const char *const[]){ "tag:c" };
+	n[2].n_tags = 1;
+	e = engine(text, n, 3);
+	assert_int_equal(policy_app_domains(e, 1, a, &d), 2);
+	assert_string_equal(d[0].domain, "y.example");
+	assert_string_equal(d[1].domain, "z.example");
+	assert_int_equal(d[0].n_connectors, 1);
+	assert_int_equal(d[0].connectors[0], 3);
+	assert_int_equal(policy_ip_pools(e, &n[0], a, &pool), 0);
+	assert_int_equal(policy_ip_pools(e, &n[1], a, &pool), 1);
+	assert_int_equal(pool[0].bits, 16);
+	assert_true(bytes_eq_str(policy_derp_map(e), "{\"OmitDefaultRegions\":true}"));
+	assert_true(policy_tag_may_tag(e, "tag:c", "tag:d"));
+	assert_true(policy_tag_may_tag(e, "tag:c", "tag:c"));
+	assert_false(policy_tag_may_tag(e, "tag:d", "tag:c"));
+	assert_false(policy_tag_exists(e, "tag:x"));
+	assert_true(policy_tag_exists(all, "tag:x"));
+	assert_int_equal(policy_derp_map(all).n, 0);
+	assert_true(policy_class_sees(all, policy_class_of(all, 1), policy_class_of(all, 2)));
+	arena_free(&a);
+	policy_engine_unref(&e);
+	policy_engine_unref(&all);
+}
+
 static void a_user_named_by_two_is_nobody(void **state)
 {
 	static const struct policy_user twins[] = { { .id = 1, .email = "a@x.example" }, { .id = 2, .name = "a@x.example" } };
@@ -331,6 +401,8 @@ int main(void)
 		cmocka_unit_test(chunk_names_do_not_collide),
 		cmocka_unit_test(forms_tell_viewers_apart),
 		cmocka_unit_test(readers_and_a_writer_do_not_disturb_each_other),
+		cmocka_unit_test(dead_classes_do_not_pile_up),
+		cmocka_unit_test(the_rest_of_the_file_is_answered),
 		cmocka_unit_test(a_user_named_by_two_is_nobody),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
