@@ -7,9 +7,9 @@
 
 #include "base/vec.h"
 #include "crypto/secret.h"
+#include "proto/key.h"
 
 #define BODY_MAX_DEFAULT ((size_t)1 << 20)
-#define KEEPALIVE_DEFAULT_MS 50000
 
 static atomic_uint_fast64_t counters[CONTROL_COUNTER_COUNT];
 
@@ -51,7 +51,6 @@ static void key(void *arg, struct http_req *r)
 {
 	const struct control *c = arg;
 	const char *v = http_req_query(r, "v");
-	char text[KEY_TEXT_MAX];
 	char *end = NULL;
 	struct buf b;
 
@@ -64,10 +63,7 @@ static void key(void *arg, struct http_req *r)
 		return;
 	}
 	buf_init(&b, 1024);
-	machine_key_format(&(struct machine_key){ { 0 } }, text);
-	buf_printf(&b, "{\"legacyPublicKey\":\"%s\",", text);
-	machine_key_format(&c->noise_public, text);
-	buf_printf(&b, "\"publicKey\":\"%s\"}\n", text);
+	key_response_encode(&c->noise_public, &b);
 	http_respond(r, 200, "application/json", buf_bytes(&b));
 	buf_release(&b);
 }
@@ -112,7 +108,6 @@ struct control *control_new(const struct control_opts *o)
 	c->n_loops = o->n_loops;
 	c->loops = xcalloc(o->n_loops, sizeof(*c->loops));
 	c->body_max = o->body_max != 0 ? o->body_max : BODY_MAX_DEFAULT;
-	c->keepalive_ms = o->keepalive_ms != 0 ? o->keepalive_ms : KEEPALIVE_DEFAULT_MS;
 	c->registrations_per_minute = o->registrations_per_minute;
 	c->probe_interval_ms = o->probe_interval_ms;
 	c->probe_timeout_ms = o->probe_timeout_ms;
@@ -164,4 +159,49 @@ void control_bad_request(struct http_req *r, const char *text)
 {
 	control_count(CONTROL_COUNT_BAD_REQUEST);
 	http_respond_text(r, 400, text[0] != '\0' ? text : "the request cannot be read");
+}
+
+struct control_loop *control_loop_new(struct control *c, struct loop *l, struct http_server *http, struct snapshot *snap)
+{
+	struct control_loop *cl = xcalloc(1, sizeof *cl);
+
+	cl->c = c;
+	cl->loop = l;
+	cl->http = http;
+	cl->snap = snapshot_ref(snap);
+	cl->maps = mapper_loop_new(c->mapper, snap);
+	cl->streams = xcalloc(CONTROL_MAP_BUCKETS, sizeof(*cl->streams));
+	control_probe_start(cl);
+	c->loops[loop_index(l)] = cl;
+	return cl;
+}
+
+void control_loop_free(struct control_loop **pcl)
+{
+	struct control_loop *cl = *pcl;
+
+	*pcl = NULL;
+	if (cl == NULL)
+		return;
+	cl->c->loops[loop_index(cl->loop)] = NULL;
+	control_probe_stop(cl);
+	control_map_free_all(cl);
+	loop_timer_cancel(&cl->map_timer);
+	mapper_loop_free(&cl->maps);
+	control_rates_free(cl);
+	snapshot_unref(&cl->snap);
+	free(cl->streams);
+	free(cl);
+}
+
+void control_loop_advance(struct control_loop *cl, struct publication *p)
+{
+	struct snapshot *old = cl->snap;
+
+	if (p->next->seq <= old->seq)
+		return; /* made before this loop began: its first snapshot shows it */
+	cl->snap = snapshot_ref(p->next);
+	mapper_loop_advance(cl->maps, p, clock_mono_ns());
+	snapshot_unref(&old);
+	control_map_kick(cl);
 }

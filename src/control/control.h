@@ -25,7 +25,7 @@ struct control_opts {
 	const char *server_url;                  /* without a slash at the end; copied */
 	unsigned n_loops;
 	size_t body_max;           /* bytes of a request inside the channel; 0: 1 MiB */
-	uint64_t keepalive_ms;     /* longest silence on a map stream; 0: 50,000 */
+
 	uint32_t registrations_per_minute; /* of one address, 0: no limit */
 	int64_t probe_interval_ms, probe_timeout_ms; /* of routers that share a prefix; interval 0: no probes */
 };

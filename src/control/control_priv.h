@@ -2,6 +2,7 @@
 #ifndef CONTROL_PRIV_H
 #define CONTROL_PRIV_H
 
+#include "base/log.h"
 #include "control/control.h"
 
 struct control {
@@ -14,24 +15,27 @@ struct control {
 	unsigned n_loops;
 	struct control_loop **loops; /* by loop index; each used on its own thread only */
 	size_t body_max;
-	uint64_t keepalive_ms;
 	uint32_t registrations_per_minute;
 	int64_t probe_interval_ms, probe_timeout_ms;
 };
 
-struct control_map; /* map.c */
+struct control_map;   /* map.c: one map stream */
+struct control_probe; /* probe.c: one ping on its way */
+struct rate_entry;    /* register.c */
+
+#define CONTROL_MAP_BUCKETS 4096
 
 struct control_loop {
 	struct control *c;
 	struct loop *loop;
 	struct http_server *http;
 	struct mapper_loop *maps;
-	struct snapshot *snap;
-	struct control_map *streams;    /* open map streams, a list */
+	struct snapshot *snap;          /* one reference; the same as the mapper's */
+	struct control_map **streams;   /* open map streams by node, CONTROL_MAP_BUCKETS lists */
 	struct loop_timer map_timer;    /* the mapper's next deadline */
-	struct control_probe *probes;   /* probe.c: pings on their way, a list */
+	struct control_probe *probes;
 	struct loop_timer probe_timer;
-	struct rate_entry *rates;       /* register.c: registrations by address */
+	struct rate_entry *rates;
 	bool draining;
 };
 
@@ -53,19 +57,29 @@ void control_bad_request(struct http_req *r, const char *text);
 
 /* upgrade.c */
 void control_upgrade(void *control, struct http_req *r);
+
 /* register.c */
 void control_register(void *control, struct http_req *r);
 void control_rates_free(struct control_loop *cl);
+
 /* map.c */
 void control_map(void *control, struct http_req *r);
+/** After every call into the mapper: set the timer for its next deadline. */
 void control_map_kick(struct control_loop *cl);
-void control_map_end_all(struct control_loop *cl, uint32_t spread_ms);
+/** The loop ends: forget its streams. */
+void control_map_free_all(struct control_loop *cl);
+/** Call fn for each open stream of the loop; fn may not end one. */
+void control_map_each(struct control_loop *cl, void (*fn)(void *arg, struct map_stream *ms), void *arg);
+/** The open stream of a node on this loop; NULL: none. */
+struct map_stream *control_map_find(struct control_loop *cl, node_id id);
+
 /* others.c */
 void control_others_routes(struct control *c);
+
 /* probe.c */
 void control_probe_start(struct control_loop *cl);
 void control_probe_stop(struct control_loop *cl);
-/** HEAD or POST of a ping's URL came: on the outer server. */
+/** HEAD or POST of a ping's URL came, inside the channel or on the outer server. */
 void control_ping_response(void *control, struct http_req *r);
 
 #endif

@@ -9,10 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/json_in.h"
 #include "base/json_out.h"
+#include "base/log.h"
 #include "base/vec.h"
 #include "policy/engine.h"
+#include "proto/requests.h"
 
 #define SSH_PERIOD_MAX_NS (168 * 3600 * NS_PER_S)
 
@@ -20,14 +21,11 @@
 
 static void update_health(void *arg, struct http_req *r)
 {
-	struct json_object *o = NULL;
-	const char *subsys = "", *error = "";
+	struct health_request h;
 
 	(void)arg;
-	if (json_parse(r->body, r->body.n, &o, NULL) == ST_OK && o != NULL && json_get_str(o, "Subsys", &subsys, NULL) == ST_OK &&
-	    json_get_str(o, "Error", &error, NULL) == ST_OK && error[0] != '\0')
-		log_info("client reports a problem", LOG_STR("subsystem", subsys), LOG_STR("error", error), LOG_END);
-	json_object_put(o);
+	if (health_request_parse(r->body, r->arena, &h, NULL) == ST_OK && h.error[0] != '\0')
+		log_info("client reports a problem", LOG_STR("subsystem", h.subsys), LOG_STR("error", h.error), LOG_END);
 	control_count(CONTROL_COUNT_HEALTH_REPORT);
 	http_respond(r, 204, NULL, (struct bytes){ 0 });
 }
@@ -36,19 +34,16 @@ static void update_health(void *arg, struct http_req *r)
 static void audit_log(void *arg, struct http_req *r)
 {
 	struct noise_conn *nc = r->conn_data;
-	struct json_object *o = NULL;
-	const char *action = "", *details = "", *key_text = "";
-	const struct node *n = NULL;
-	struct node_key key;
+	struct audit_request q;
+	const struct node *n;
 
 	(void)arg;
-	if (json_parse(r->body, r->body.n, &o, NULL) == ST_OK && o != NULL && json_get_str(o, "Action", &action, NULL) == ST_OK &&
-	    json_get_str(o, "Details", &details, NULL) == ST_OK && json_get_str(o, "NodeKey", &key_text, NULL) == ST_OK &&
-	    node_key_parse(bytes_of_str(key_text), &key) == ST_OK)
-		n = snapshot_node_by_key(nc->cl->snap, &key);
-	if (n != NULL && machine_key_eq(&n->machine, &nc->machine))
-		log_info("client event", LOG_U64("node", n->id), LOG_STR("action", action), LOG_STR("details", details), LOG_END);
-	json_object_put(o);
+	if (audit_request_parse(r->body, r->arena, &q, NULL) == ST_OK) {
+		n = snapshot_node_by_key(nc->cl->snap, &q.node_key);
+		if (n != NULL && machine_key_eq(&n->machine, &nc->machine))
+			log_info("client event", LOG_U64("node", n->id), LOG_STR("action", q.action), LOG_STR("details", q.details),
+				 LOG_END);
+	}
 	http_respond(r, 200, "application/json", BYTES_LIT("{}\n"));
 }
 
@@ -103,54 +98,39 @@ static void ssh_cancelled(void *arg, struct http_req *r)
 		state_pending_cancel(w->c->state, w->token);
 }
 
-static void respond_action(struct ssh_wait *w, struct buf *b)
+static void respond_action(struct ssh_wait *w, const struct ssh_action *x)
 {
-	buf_put_char(b, '\n');
-	http_respond(w->req, 200, "application/json", buf_bytes(b));
-	buf_release(b);
+	struct buf b;
+	struct jw j;
+
+	buf_init(&b, 65536);
+	jw_init(&j, &b);
+	ssh_action_write(x, &j);
+	buf_put_char(&b, '\n');
+	http_respond(w->req, 200, "application/json", buf_bytes(&b));
+	buf_release(&b);
 	free(w);
 }
 
 static void ssh_accept(struct ssh_wait *w)
 {
-	struct buf b;
-
-	buf_init(&b, 4096);
-	buf_put_str(&b, "{\"accept\":true,\"allowAgentForwarding\":true,\"allowLocalPortForwarding\":true,"
-			"\"allowRemotePortForwarding\":true}");
-	respond_action(w, &b);
+	respond_action(w, &(struct ssh_action){ .accept = true, .agent_forwarding = true, .local_forwarding = true, .remote_forwarding = true });
 }
 
 static void ssh_reject(struct ssh_wait *w)
 {
-	struct buf b;
-
-	buf_init(&b, 4096);
-	buf_put_str(&b, "{\"reject\":true,\"message\":\"# This session was refused.\\n\"}");
-	respond_action(w, &b);
+	respond_action(w, &(struct ssh_action){ .reject = true, .message = "# This session was refused.\n" });
 }
 
 static void ssh_hold(struct ssh_wait *w)
 {
-	struct buf b, text;
-	struct jw j;
+	struct arena *a = w->req->arena;
 
-	buf_init(&b, 4096);
-	buf_init(&text, 4096);
-	jw_init(&j, &b);
-	jw_obj_begin(&j);
-	buf_printf(&text, "# Headscale SSH requires an additional check.\n# To authenticate, visit: %s/auth/%s\n", w->c->server_url,
-		   w->auth_id);
-	jw_key(&j, "message");
-	jw_str_bytes(&j, buf_bytes(&text));
-	buf_reset(&text);
-	buf_printf(&text, "https://unused/machine/ssh/action/%llu/to/%llu?auth_id=%s", (unsigned long long)w->src,
-		   (unsigned long long)w->dst, w->auth_id);
-	jw_key(&j, "holdAndDelegate");
-	jw_str_bytes(&j, buf_bytes(&text));
-	jw_obj_end(&j);
-	buf_release(&text);
-	respond_action(w, &b);
+	respond_action(w, &(struct ssh_action){
+				  .message = arena_printf(a, "# Headscale SSH requires an additional check.\n# To authenticate, visit: %s/auth/%s\n",
+							  w->c->server_url, w->auth_id),
+				  .hold_url = arena_printf(a, "https://unused/machine/ssh/action/%llu/to/%llu?auth_id=%s",
+							   (unsigned long long)w->src, (unsigned long long)w->dst, w->auth_id) });
 }
 
 static void ssh_verdict_given(void *arg)

@@ -278,7 +278,7 @@ void control_register(void *arg, struct http_req *r)
 		return;
 	}
 	http_on_cancel(r, reg_cancelled, g);
-	if (g->rr.followup != NULL && g->rr.followup[0] != '\0')
+	if (g->rr.followup[0] != '\0')
 		follow_up(g);
 	else
 		submit(g);

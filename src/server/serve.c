@@ -153,7 +153,8 @@ static enum status open_control(struct server *srv, struct err *err)
 		err_prefix(err, "noise.private_key_path");
 		return s;
 	}
-	srv->mapper = mapper_new(&(struct mapper_opts){ .n_loops = srv->n_loops });
+	srv->mapper = mapper_new(&(struct mapper_opts){ .n_loops = srv->n_loops,
+							.keepalive_ms = (uint32_t)(c->server.map_keepalive_ns / NS_PER_MS) });
 	srv->control = control_new(&(struct control_opts){
 		.state = srv->state,
 		.mapper = srv->mapper,
@@ -161,7 +162,6 @@ static enum status open_control(struct server *srv, struct err *err)
 		.server_url = c->server_url.text,
 		.n_loops = srv->n_loops,
 		.body_max = (size_t)c->server.limits.map_request_bytes,
-		.keepalive_ms = (uint64_t)(c->server.map_keepalive_ns / NS_PER_MS),
 		.registrations_per_minute = (uint32_t)c->server.limits.registrations_per_minute,
 		.probe_interval_ms = c->node.routes.ha.probe_interval_ns / NS_PER_MS,
 		.probe_timeout_ms = c->node.routes.ha.probe_timeout_ns / NS_PER_MS,
