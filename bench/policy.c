@@ -235,8 +235,8 @@ static void measure(const char *what, const char *text, const struct size *s, bo
 
 	t = clock_mono_ns();
 	e = policy_engine_new(p, &m.w);
-	printf("%s: %u nodes, %u users, %zu bytes of policy: parse %.2f ms, compile %.2f ms, %zu classes, %.2f MiB\n", what,
-	       s->nodes, s->users, strlen(text), parsed, ms_since(t), policy_class_count(e),
+	printf("%s: %u nodes, %u users, %zu bytes of policy: parse %.2f ms, compile %.2f ms, %zu classes, %.2f MiB\n",
+	       what, s->nodes, s->users, strlen(text), parsed, ms_since(t), policy_class_count(e),
 	       (double)policy_engine_memory(e) / 1048576);
 	ask_classes(what, e, s);
 	ask_filters(what, e);
@@ -258,7 +258,8 @@ int main(int argc, char **argv)
 	measure("rules", text, &s, true);
 	free(text);
 	self = (struct size){ 2 * s.nodes, s.nodes, 0, 0 };
-	measure("self", "{\"acls\":[{\"action\":\"accept\",\"src\":[\"autogroup:member\"],\"dst\":[\"autogroup:self:*\"]}]}",
+	measure("self",
+		"{\"acls\":[{\"action\":\"accept\",\"src\":[\"autogroup:member\"],\"dst\":[\"autogroup:self:*\"]}]}",
 		&self, false);
 	measure("allow all", "", &s, true);
 	return 0;

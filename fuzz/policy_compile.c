@@ -17,7 +17,9 @@ static const struct policy_user users[] = { { .id = 1, .email = "a@example.com",
 					    { .id = 2, .email = "b@example.com" } };
 static const char *const web[] = { "tag:web" };
 static const char *const two[] = { "tag:db", "tag:r" };
-static const struct ip_prefix lan[] = { { { IP_V4, { [12] = 10, 1 } }, 16 }, { { IP_V4, { 0 } }, 0 }, { { IP_V6, { 0 } }, 0 } };
+static const struct ip_prefix lan[] = { { { IP_V4, { [12] = 10, 1 } }, 16 },
+					{ { IP_V4, { 0 } }, 0 },
+					{ { IP_V6, { 0 } }, 0 } };
 static const struct policy_attr attrs[] = { { .name = "node:os", .type = POLICY_ATTR_STRING, .str = "linux" } };
 
 static void check(bool ok)
@@ -29,7 +31,9 @@ static void check(bool ok)
 static void make_nodes(struct policy_node *n)
 {
 	for (unsigned i = 0; i < NODES; i++) {
-		n[i] = (struct policy_node){ .id = i + 1, .registered = i, .user = 1 + i % 2, .created_by = 1, .live = true };
+		n[i] = (struct policy_node){
+			.id = i + 1, .registered = i, .user = 1 + i % 2, .created_by = 1, .live = true
+		};
 		n[i].ip4 = (struct ip_addr){ IP_V4, { [12] = 100, 64, 0, (uint8_t)(i + 1) } };
 		n[i].ip6 = (struct ip_addr){ IP_V6, { 0xfd, 0x7a, 0x11, 0x5c, 0xa1, 0xe0, [15] = (uint8_t)(i + 1) } };
 	}

@@ -100,9 +100,12 @@ static const char *json_list_of(const char *text, struct arena *a)
 
 static void put_standard(const struct policy_engine *e, const struct kind *k, struct arena *a, struct caps *c)
 {
-	static const char *const all[] = { "https://tailscale.com/cap/ssh", "https://tailscale.com/cap/tailnet-lock",
-					   "probe-udp-lifetime",	    "ssh-behavior-v1",
-					   "ssh-env-vars",		    "store-appc-routes" };
+	static const char *const all[] = { "https://tailscale.com/cap/ssh",
+					   "https://tailscale.com/cap/tailnet-lock",
+					   "probe-udp-lifetime",
+					   "ssh-behavior-v1",
+					   "ssh-env-vars",
+					   "store-appc-routes" };
 	const struct lineage *l = e->l;
 
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
@@ -213,7 +216,8 @@ static void add_connector(void *arg, const struct rec *r)
 	const struct kind *k = rec_kind(c->e, r);
 
 	for (const struct hujson_value *v = c->list->child; v; v = v->next) {
-		uint32_t sel = v->type == HUJSON_STRING ? strmap_get(&c->e->l->policy->sel_by_text, v->text) : STRMAP_NONE;
+		uint32_t sel =
+		    v->type == HUJSON_STRING ? strmap_get(&c->e->l->policy->sel_by_text, v->text) : STRMAP_NONE;
 		if (sel != STRMAP_NONE && c->e->l->policy->sels.v[sel].kind == SEL_TAG && bit_get(k->addr, sel)) {
 			c->id[c->n++] = r->id;
 			return;
@@ -253,7 +257,8 @@ size_t policy_app_domains(const struct policy_engine *e, node_id id, struct aren
 		v = ARENA_ARRAY(a, struct policy_app_domain, max);
 		for (size_t i = 0; n && i < p->attrs.n; i++) {
 			const struct hujson_value *app = p->attrs.v[i].app, *list;
-			list = app && targets(e, i, rec_kind(e, n)) ? hujson_member(app, "tailscale.com/app-connectors") : NULL;
+			list = app && targets(e, i, rec_kind(e, n)) ? hujson_member(app, "tailscale.com/app-connectors")
+								    : NULL;
 			for (const struct hujson_value *o = list ? list->child : NULL; o; o = o->next) {
 				const struct hujson_value *d = hujson_member(o, "domains");
 				if (pass == 0)

@@ -9,14 +9,14 @@
 #include "base/json_out.h"
 
 struct policy_dns_route {
-	const char *suffix; /* without the leading dot */
+	const char *suffix;	      /* without the leading dot */
 	const char *const *resolvers; /* addresses or URLs; none: the client's own resolver answers */
 	size_t n;
 };
 
 struct policy_dns {
-	bool magic;         /* MagicDNS */
-	const char *suffix; /* of node names, without a final dot */
+	bool magic;			/* MagicDNS */
+	const char *suffix;		/* of node names, without a final dot */
 	const char *const *nameservers; /* for all names; none: those of the device */
 	size_t n_nameservers;
 	const char *const *search; /* search domains after the suffix */

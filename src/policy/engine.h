@@ -94,8 +94,8 @@ policy_form policy_peer_form(const struct policy_engine *e, policy_class viewer,
 struct policy_peer {
 	const struct ip_prefix *routes; /* subnet routes shown, in advertised order; also its PrimaryRoutes here */
 	size_t n_routes;
-	bool exit_node;         /* 0.0.0.0/0 and ::/0 follow in AllowedIPs */
-	bool hide_ip4;          /* its IPv4 address is not shown to this viewer */
+	bool exit_node;		/* 0.0.0.0/0 and ::/0 follow in AllowedIPs */
+	bool hide_ip4;		/* its IPv4 address is not shown to this viewer */
 	bool suggest_exit_node; /* the peer's CapMap is {"suggest-exit-node":null}; else it has none */
 };
 /** The form itself. routes are from a. False if the peer is not in the world. */
@@ -106,7 +106,8 @@ bool policy_peer_get(const struct policy_engine *e, policy_class viewer, node_id
 
 struct policy_self {
 	bool hide_ip4; /* it has no IPv4 address any more, for itself and for others */
-	const struct ip_prefix *routes; /* advertised and approved, exit routes included: follow its addresses in AllowedIPs */
+	const struct ip_prefix
+	    *routes; /* advertised and approved, exit routes included: follow its addresses in AllowedIPs */
 	size_t n_routes;
 	const struct ip_prefix *primary; /* those it is elected for, in advertised order; PrimaryRoutes */
 	size_t n_primary;
@@ -129,9 +130,9 @@ void policy_filter_write(const struct policy_engine *e, node_id id, struct jw *w
 /* A named part of the filter, one FilterRule each. */
 struct policy_chunk {
 	char name[POLICY_CHUNK_NAME_MAX]; /* [a-z0-9.-]; stays the same while the rule stands in the policy */
-	uint64_t digest;   /* equal for the same name: equal content. Compare with that of another engine */
-	uint32_t rule;     /* which rule of the node; for policy_chunk_write */
-	uint32_t part;     /* which part of its sources */
+	uint64_t digest; /* equal for the same name: equal content. Compare with that of another engine */
+	uint32_t rule;	 /* which rule of the node; for policy_chunk_write */
+	uint32_t part;	 /* which part of its sources */
 };
 /**
  * The filter of a node as named chunks; memory from a. Their union is the whole filter. Long source lists are cut by
@@ -153,7 +154,7 @@ struct policy_ssh_answer {
 	enum policy_ssh_verdict verdict;
 	int64_t period_ns;    /* CHECK: how long an authentication counts; 0: never */
 	bool any_destination; /* CHECK: it counts for any destination (default period), not for this one only */
-	unsigned line;        /* of the rule in the policy */
+	unsigned line;	      /* of the rule in the policy */
 };
 /**
  * Which rule lets `src` log in on `dst` as `user`; check rules come first, as the client has them. `user` NULL: any
@@ -177,7 +178,8 @@ node_id policy_primary_of(const struct policy_engine *e, const struct ip_prefix 
 /** All elected primaries, for the next policy_world.primaries; memory from a. */
 size_t policy_primaries(const struct policy_engine *e, struct arena *a, const struct policy_primary **out);
 
-/** Would the policy approve this route, exit routes included, of this node on its own? Facts are those given, not those of e. */
+/** Would the policy approve this route, exit routes included, of this node on its own? Facts are those given, not those
+ * of e. */
 bool policy_auto_approves(const struct policy_engine *e, const struct policy_node *n, const struct ip_prefix *route);
 
 /** Is the tag in tagOwners? Without a policy every tag is. */
@@ -187,7 +189,8 @@ bool policy_user_may_tag(const struct policy_engine *e, user_id user, const char
 /** May a holder of `owner` (a tag) give `tag`: the same tag, or one it owns? */
 bool policy_tag_may_tag(const struct policy_engine *e, const char *owner, const char *tag);
 
-/** Prefixes from which a new device with these facts gets its IPv4 address (nodeAttrs ipPool), in file order; memory from a. */
+/** Prefixes from which a new device with these facts gets its IPv4 address (nodeAttrs ipPool), in file order; memory
+ * from a. */
 size_t policy_ip_pools(const struct policy_engine *e, const struct policy_node *n, struct arena *a,
 		       const struct ip_prefix **out);
 

@@ -60,19 +60,19 @@ enum { FAM_4 = 1, FAM_6 = 2, FAM_BOTH = 3 };
 
 enum kind_flag {
 	KIND_TAGGED = 1,
-	KIND_EXIT = 2,     /* approved exit node */
-	KIND_ROUTES = 4,   /* serves at least one subnet route */
-	KIND_ADMIN = 8,    /* is-admin */
-	KIND_OWNER = 16,   /* is-owner */
+	KIND_EXIT = 2,	    /* approved exit node */
+	KIND_ROUTES = 4,    /* serves at least one subnet route */
+	KIND_ADMIN = 8,	    /* is-admin */
+	KIND_OWNER = 16,    /* is-owner */
 	KIND_HIDE_IP4 = 32, /* attribute disable-ipv4; not part of the key: follows from it */
-	KIND_INSIDE = 64,  /* serves a route that may hold addresses of devices */
+	KIND_INSIDE = 64,   /* serves a route that may hold addresses of devices */
 };
 
 struct kind {
 	uint32_t id;
 	uint32_t flags;
-	node_id router;  /* the only node of the kind; 0: no router */
-	uint64_t router_key; /* hash of its routes */
+	node_id router;	       /* the only node of the kind; 0: no router */
+	uint64_t router_key;   /* hash of its routes */
 	const uint64_t *addr;  /* selectors that match the node: device selectors, literals with an address of it */
 	const uint64_t *route; /* literals that overlap one of its served routes */
 	const uint64_t *cond;  /* posture conditions it fulfils */
@@ -85,16 +85,16 @@ struct kind {
 
 struct class_row { /* what of a class never changes */
 	uint32_t kind;
-	user_id owner; /* 0: tagged, or owners do not matter */
-	uint32_t owner_slot; /* into lineage owners; UINT32_MAX without owner */
+	user_id owner;		   /* 0: tagged, or owners do not matter */
+	uint32_t owner_slot;	   /* into lineage owners; UINT32_MAX without owner */
 	policy_class owner_before; /* the owner's class before this one; POLICY_CLASS_NONE */
 	policy_class kind_before;  /* the kind's class before this one; POLICY_CLASS_NONE */
 };
 
 /* What of a source set never changes while policy, users and settings stay. */
 struct src_static {
-	uint64_t *addr;  /* mask of device selectors */
-	uint64_t *lit;   /* mask of literals and sets */
+	uint64_t *addr;		    /* mask of device selectors */
+	uint64_t *lit;		    /* mask of literals and sets */
 	const struct sel **literal; /* those */
 	uint32_t n_literal;
 	struct src_text *text; /* their texts, each once, sorted */
@@ -106,8 +106,8 @@ struct src_text {
 	const char *text;
 	bool single;
 	struct ip_addr addr; /* single: the address */
-	uint32_t sel;        /* single: the selector, to find the device that has it */
-	bool is_prefix;      /* it is this prefix */
+	uint32_t sel;	     /* single: the selector, to find the device that has it */
+	bool is_prefix;	     /* it is this prefix */
 	struct ip_prefix prefix;
 	struct sum hash;
 };
@@ -124,8 +124,8 @@ struct lineage {
 	atomic_uint refs;
 	pthread_mutex_t lock; /* making kinds and classes */
 	struct policy *policy;
-	struct arena *arena;  /* of everything here; under lock once shared */
-	size_t words;         /* of a set of selectors */
+	struct arena *arena; /* of everything here; under lock once shared */
+	size_t words;	     /* of a set of selectors */
 	size_t cond_words;
 	struct user_row *users; /* sorted by id */
 	size_t n_users;
@@ -133,17 +133,18 @@ struct lineage {
 	enum policy_auto_update auto_update;
 	bool no_file_sharing, https;
 	uint64_t *tagged_match; /* selectors that match every tagged device */
-	uint32_t any; /* the bit of addresses in the ranges of "*" */
+	uint32_t any;		/* the bit of addresses in the ranges of "*" */
 	struct ip_range any_range[3];
 	struct src_text any_text[3];
-	uint64_t *single; /* literals that are one address */
+	uint64_t *single;	/* literals that are one address */
 	struct src_static *src; /* by srcset */
 	uint64_t **attr_target; /* by attr_rule: mask */
-	bool *attr_all;         /* by attr_rule: "*" is a target */
-	uint32_t *literals;     /* ids of literal selectors */
+	bool *attr_all;		/* by attr_rule: "*" is a target */
+	uint32_t *literals;	/* ids of literal selectors */
 	uint32_t n_literals;
 
-	/* Grow only; rows do not move. Rows below an engine's n_kinds and n_classes are safe to read without the lock. */
+	/* Grow only; rows do not move. Rows below an engine's n_kinds and n_classes are safe to read without the lock.
+	 */
 	struct kind **kinds[CHUNKS_MAX];
 	struct class_row *classes[CHUNKS_MAX];
 	atomic_uint *owners[CHUNKS_MAX]; /* head of the owner's chain of classes */
@@ -192,7 +193,7 @@ struct id_list {
 };
 struct class_dyn {
 	struct id_list *members; /* NULL: none */
-	struct sum sum4, sum6;   /* of the addresses of its members */
+	struct sum sum4, sum6;	 /* of the addresses of its members */
 };
 #define DYN_PAGE 128
 struct dyn_page {
@@ -236,7 +237,7 @@ struct route {
 
 struct src_dyn {
 	struct sum sum;
-	uint32_t n;     /* devices and texts in the list; 0: empty */
+	uint32_t n;	/* devices and texts in the list; 0: empty */
 	uint32_t canon; /* the first source set that is the same list */
 };
 
@@ -255,16 +256,16 @@ struct policy_engine {
 	size_t n_exit;
 	struct route *routes; /* sorted by prefix */
 	size_t n_routes;
-	struct sum routes_sum; /* of the texts of all served routes */
+	struct sum routes_sum;	       /* of the texts of all served routes */
 	struct policy_primary *wished; /* primaries elected before */
 	size_t n_wished;
-	struct src_dyn *src; /* by srcset */
-	bool *present;       /* by template: it has sources and destinations */
-	uint32_t *leader;    /* by template: the first present one that it merges with */
+	struct src_dyn *src;  /* by srcset */
+	bool *present;	      /* by template: it has sources and destinations */
+	uint32_t *leader;     /* by template: the first present one that it merges with */
 	uint32_t *live_kinds; /* kinds with nodes, ascending */
 	size_t n_live_kinds;
 	uint64_t *live_bits; /* selectors that match any device */
-	uint32_t *holder; /* by selector: the kind whose only node has this single address; UINT32_MAX */
+	uint32_t *holder;    /* by selector: the kind whose only node has this single address; UINT32_MAX */
 };
 
 /* ---- lineage.c ---- */
@@ -334,7 +335,7 @@ bool tmpl_admits(const struct policy_engine *e, const struct tmpl *t, policy_cla
 /* ---- filter.c ---- */
 struct out_rule {
 	uint32_t src;
-	bool own;    /* the sources are the node's owner's devices that src selects */
+	bool own; /* the sources are the node's owner's devices that src selects */
 	int32_t proto;
 	const struct tmpl *cap; /* a capability rule; else packet */
 	uint32_t *tmpl;
@@ -369,7 +370,7 @@ struct end {
 struct flow {
 	struct end src, dst;
 	uint16_t port;
-	int proto; /* -1: any of TCP, UDP, ICMP, ICMPv6 */
+	int proto;	      /* -1: any of TCP, UDP, ICMP, ICMPv6 */
 	const uint64_t *cond; /* conditions that hold for the source, instead of what its kind says; NULL */
 };
 /* The source fits the template; its destination does; ports and protocol do. */

@@ -11,7 +11,7 @@
 #include "policy/engine_priv.h"
 
 #define STEPS_MAX 20
-#define ENDS_MAX 2
+#define ENDS_MAX  2
 
 struct ask {
 	const struct policy_engine *e;

@@ -12,13 +12,13 @@
 
 /* One end of the question: a device, or an address that is no device (behind a router, on the internet). */
 struct policy_end {
-	node_id node; /* 0: addr alone */
+	node_id node;	     /* 0: addr alone */
 	struct ip_addr addr; /* IP_NONE: both addresses of the node */
 };
 
 /* How near a rule comes, nearest first. */
 enum policy_miss {
-	POLICY_HIT,          /* it allows */
+	POLICY_HIT,	     /* it allows */
 	POLICY_MISS_POSTURE, /* all fits, but the source does not fulfil the posture */
 	POLICY_MISS_PORT,    /* all but the port */
 	POLICY_MISS_PROTO,   /* all but the protocol (and perhaps the port) */
@@ -28,9 +28,9 @@ enum policy_miss {
 
 struct policy_step {
 	enum policy_miss miss;
-	bool grant;         /* of `grants`; else of `acls` */
-	uint32_t index;     /* in its section, from 0 */
-	unsigned line;      /* in the policy's text; 0: made by the server itself */
+	bool grant;	    /* of `grants`; else of `acls` */
+	uint32_t index;	    /* in its section, from 0 */
+	unsigned line;	    /* in the policy's text; 0: made by the server itself */
 	const char *source; /* the rule's sources as written, sorted, separated by blanks */
 	const char *target; /* the destination it was compared with, e.g. "tag:web:80,443" */
 	const char *text;   /* a sentence for people */
@@ -38,7 +38,7 @@ struct policy_step {
 
 struct policy_explanation {
 	bool allowed;
-	bool visible; /* the two devices are peers (both are devices) */
+	bool visible;			 /* the two devices are peers (both are devices) */
 	const struct policy_step *steps; /* nearest first; if allowed, the rules that allow */
 	size_t n_steps;
 	const char *text; /* the answer in one sentence */
@@ -48,8 +48,8 @@ struct policy_explanation {
  * Understand one end as people write it: an address, the name of a host of the policy, or a selector of devices
  * (user, group, tag), for which its first device stands. ST_NOT_FOUND: there is none; err says what was looked for.
  */
-enum status policy_end_parse(const struct policy_engine *e, const char *text, struct policy_end *out, struct err *err)
-	MUST_CHECK;
+enum status policy_end_parse(const struct policy_engine *e, const char *text, struct policy_end *out,
+			     struct err *err) MUST_CHECK;
 
 /**
  * port   1..65535; 0: any port will do (the first port of a rule is taken).

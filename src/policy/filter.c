@@ -79,7 +79,7 @@ static void gather_one(struct gather *g, uint32_t i)
 	case TMPL_INTERNET:
 		if (e->present[i])
 			g->pick[g->n_pick++] =
-				(struct pick){ special_lead(g, &e->src[t->src].sum, t->proto, e->leader[i]), i };
+			    (struct pick){ special_lead(g, &e->src[t->src].sum, t->proto, e->leader[i]), i };
 		break;
 	case TMPL_SELF:
 		if (own_sources(e, t->src, g->n->class, &sum))
@@ -116,8 +116,11 @@ static void to_rule(const struct gather *g, size_t from, size_t to, struct arena
 {
 	const struct tmpl *t = &g->e->l->policy->tmpls.v[g->pick[from].tmpl];
 
-	*r = (struct out_rule){ .src = t->src, .own = tmpl_is_self(t), .proto = t->proto,
-				.cap = t->caps ? t : NULL, .n_tmpl = (uint32_t)(to - from) };
+	*r = (struct out_rule){ .src = t->src,
+				.own = tmpl_is_self(t),
+				.proto = t->proto,
+				.cap = t->caps ? t : NULL,
+				.n_tmpl = (uint32_t)(to - from) };
 	r->tmpl = ARENA_ARRAY(a, uint32_t, to - from);
 	for (size_t i = from; i < to; i++)
 		r->tmpl[i - from] = g->pick[i].tmpl;
@@ -267,7 +270,8 @@ static void write_addr_ports(struct jw *w, const struct ip_addr *a, const struct
 }
 
 /* Does this part of a literal or set concern the node: by an address of it or a route it serves? */
-static bool range_concerns(const struct policy_engine *e, const struct ip_range *r, const struct rec *n, bool routes_only)
+static bool range_concerns(const struct policy_engine *e, const struct ip_range *r, const struct rec *n,
+			   bool routes_only)
 {
 	struct ip_range one = { n->ip4, n->ip4 };
 	const struct router *router;
@@ -416,10 +420,10 @@ void policy_filter_write(const struct policy_engine *e, node_id id, struct jw *w
 /* ---- chunks ---- */
 
 /* Devices as sources, beyond this many, are cut by ranges of node IDs. */
-#define CHUNK_SOURCES 512
+#define CHUNK_SOURCES  512
 #define CHUNK_ID_SHIFT 8
-#define PART_WHOLE UINT32_MAX
-#define PART_TEXTS (UINT32_MAX - 1)
+#define PART_WHOLE     UINT32_MAX
+#define PART_TEXTS     (UINT32_MAX - 1)
 
 static uint64_t targets_digest(const struct policy_engine *e, const struct rec *n, const struct out_rule *r)
 {
@@ -552,8 +556,7 @@ static void add_rule_chunks(const struct policy_engine *e, const struct rec *n, 
 	vec_release(&p.v);
 }
 
-size_t policy_filter_chunks(const struct policy_engine *e, node_id id, struct arena *a,
-			    const struct policy_chunk **out)
+size_t policy_filter_chunks(const struct policy_engine *e, node_id id, struct arena *a, const struct policy_chunk **out)
 {
 	const struct rec *n = engine_rec(e, id);
 	const struct out_rule *rules;
@@ -607,8 +610,8 @@ void policy_chunk_write(const struct policy_engine *e, node_id id, const struct 
 	jw_arr_begin(w);
 	if (c->rule < count) {
 		const struct out_rule *r = &rules[c->rule];
-		struct text_list l = c->part == PART_WHOLE ? filter_sources(e, n, r, a) :
-							     part_sources(e, r, c->part, a);
+		struct text_list l =
+		    c->part == PART_WHOLE ? filter_sources(e, n, r, a) : part_sources(e, r, c->part, a);
 		write_rule(e, n, r, &l, w);
 	}
 	jw_arr_end(w);

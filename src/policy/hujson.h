@@ -15,8 +15,8 @@
 #include "base/bytes.h"
 #include "base/status.h"
 
-#define HUJSON_BYTES_MAX ((size_t)16 << 20)
-#define HUJSON_DEPTH_MAX 64
+#define HUJSON_BYTES_MAX  ((size_t)16 << 20)
+#define HUJSON_DEPTH_MAX  64
 #define HUJSON_VALUES_MAX 1000000 /* values and comments */
 
 enum hujson_type {
@@ -30,15 +30,15 @@ enum hujson_type {
 
 struct hujson_value {
 	enum hujson_type type;
-	bool flag;                 /* BOOL */
-	uint32_t pos;              /* offset of its first byte */
-	uint32_t end;              /* offset after its last byte */
-	uint32_t n;                /* ARRAY, OBJECT: children */
-	struct bytes text;         /* STRING: decoded, UTF-8, may hold NUL; NUMBER: as written */
-	struct bytes key;          /* decoded name, if a member of an object */
-	uint32_t key_pos;          /* offset of the name */
+	bool flag;		    /* BOOL */
+	uint32_t pos;		    /* offset of its first byte */
+	uint32_t end;		    /* offset after its last byte */
+	uint32_t n;		    /* ARRAY, OBJECT: children */
+	struct bytes text;	    /* STRING: decoded, UTF-8, may hold NUL; NUMBER: as written */
+	struct bytes key;	    /* decoded name, if a member of an object */
+	uint32_t key_pos;	    /* offset of the name */
 	struct hujson_value *child; /* ARRAY, OBJECT: the first; NULL if none */
-	struct hujson_value *next; /* the next in the same array or object */
+	struct hujson_value *next;  /* the next in the same array or object */
 };
 
 /* What standard JSON does not have: a comment, or a trailing comma (one byte, ','). */
@@ -47,8 +47,8 @@ struct hujson_extra {
 };
 
 struct hujson {
-	struct bytes text;          /* borrowed: as given */
-	struct hujson_value *root;  /* NULL if the text holds only blanks and comments */
+	struct bytes text;	     /* borrowed: as given */
+	struct hujson_value *root;   /* NULL if the text holds only blanks and comments */
 	struct hujson_extra *extras; /* in the order of the text */
 	size_t n_extras;
 };
@@ -67,8 +67,8 @@ struct hujson_error {
  * ST_BAD_INPUT  malformed, not UTF-8, deeper than HUJSON_DEPTH_MAX, or a name twice.
  * ST_TOO_BIG    more than HUJSON_BYTES_MAX bytes or HUJSON_VALUES_MAX values.
  */
-enum status hujson_parse(struct bytes text, struct arena *a, struct hujson *out, struct hujson_error *error_out)
-	MUST_CHECK;
+enum status hujson_parse(struct bytes text, struct arena *a, struct hujson *out,
+			 struct hujson_error *error_out) MUST_CHECK;
 
 /** The member of that exact name; NULL if there is none or v is no object. */
 struct hujson_value *hujson_member(const struct hujson_value *v, const char *name);
@@ -76,7 +76,8 @@ struct hujson_value *hujson_member(const struct hujson_value *v, const char *nam
 /** Line and column, from 1, of an offset. Linear in the text before it: for messages only. */
 void hujson_position(struct bytes text, uint32_t pos, unsigned *line_out, unsigned *column_out);
 
-/** The whole text with comments and trailing commas overwritten by blanks (line ends kept): standard JSON of the same length. */
+/** The whole text with comments and trailing commas overwritten by blanks (line ends kept): standard JSON of the same
+ * length. */
 void hujson_standardize(const struct hujson *h, struct buf *out);
 
 /** One value as compact JSON: no blanks, no comments; numbers as written, strings escaped anew. */

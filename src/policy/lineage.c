@@ -418,7 +418,8 @@ void route_static_unref(struct route_static **sp)
 
 /* ---- kinds and classes ---- */
 
-static uint32_t table_find(const struct table *t, uint64_t h, bool (*same)(const void *arg, uint32_t id), const void *arg)
+static uint32_t table_find(const struct table *t, uint64_t h, bool (*same)(const void *arg, uint32_t id),
+			   const void *arg)
 {
 	if (!t->size)
 		return UINT32_MAX;
@@ -661,11 +662,13 @@ struct lineage *lineage_again(const struct lineage *l)
 	struct lineage *again;
 
 	for (size_t i = 0; i < l->n_users; i++)
-		u[i] = (struct policy_user){ l->users[i].id,   l->users[i].name, l->users[i].email, l->users[i].provider_id,
-					     l->users[i].role, l->users[i].external };
+		u[i] = (struct policy_user){ l->users[i].id,	      l->users[i].name, l->users[i].email,
+					     l->users[i].provider_id, l->users[i].role, l->users[i].external };
 	w.users = u;
-	w.settings = (struct policy_settings){ .display_name = l->display_name, .auto_update = l->auto_update,
-					       .no_file_sharing = l->no_file_sharing, .https = l->https };
+	w.settings = (struct policy_settings){ .display_name = l->display_name,
+					       .auto_update = l->auto_update,
+					       .no_file_sharing = l->no_file_sharing,
+					       .https = l->https };
 	again = lineage_new(l->policy, &w);
 	free(u);
 	return again;

@@ -94,7 +94,8 @@ static void route_texts(const struct policy_engine *e, src_text_fn *fn, void *ar
 	}
 }
 
-static void literal_texts(const struct policy_engine *e, uint32_t src, const struct srcset *s, src_text_fn *fn, void *arg)
+static void literal_texts(const struct policy_engine *e, uint32_t src, const struct srcset *s, src_text_fn *fn,
+			  void *arg)
 {
 	const struct src_static *st = &e->l->src[src];
 

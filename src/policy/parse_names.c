@@ -180,8 +180,9 @@ static bool ipset_target(struct ipset_work *w, const struct hujson_value *at, co
 			return refuse(c, at->pos, "ipset not found: %s", quoted_str(c->a, text));
 		return ipset_eval(w, other, out, internet);
 	} else {
-		return refuse(c, at->pos, "%s: an ipset holds addresses, prefixes, ranges, host:x, ipset:x and "
-					  "autogroup:internet",
+		return refuse(c, at->pos,
+			      "%s: an ipset holds addresses, prefixes, ranges, host:x, ipset:x and "
+			      "autogroup:internet",
 			      quoted_str(c->a, text));
 	}
 	return true;

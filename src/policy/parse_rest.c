@@ -147,7 +147,9 @@ static uint32_t *test_dsts(struct parse *c, const char **v, uint32_t n, bool por
 
 static bool parse_test(struct parse *c, const struct hujson_value *o)
 {
-	static const char *const names[] = { "src", "user", "accept", "allow", "deny", "proto", "srcPostureAttrs", NULL };
+	static const char *const names[] = {
+		"src", "user", "accept", "allow", "deny", "proto", "srcPostureAttrs", NULL
+	};
 	struct net_test t = { 0 };
 
 	if (!must_be(c, o, HUJSON_OBJECT, "tests") || !only_fields(c, o, names) ||
@@ -276,8 +278,9 @@ static bool parse_cgnat(struct parse *c, const struct hujson_value *root)
 bool parse_settings(struct parse *c, const struct hujson_value *root)
 {
 	if (c->member_old && c->member_new)
-		return refuse(c, root->pos, "\"autogroup:member\" and \"autogroup:members\" are two names of one group; "
-					    "use one of them");
+		return refuse(c, root->pos,
+			      "\"autogroup:member\" and \"autogroup:members\" are two names of one group; "
+			      "use one of them");
 	return parse_attr_config(c, field(root, "attrConfig")) && parse_derp_map(c, field(root, "derpMap")) &&
 	       parse_cgnat(c, root) && field_bool(c, root, "disableIPv4", &c->p->disable_ip4) &&
 	       field_bool(c, root, "randomizeClientPort", &c->p->randomize_client_port);

@@ -15,9 +15,9 @@ static const struct {
 	const char *name;
 	int number;
 } protocols[] = {
-	{ "icmp", 1 },	{ "igmp", 2 },	 { "ipv4", 4 }, { "ip-in-ip", 4 }, { "tcp", 6 },	{ "egp", 8 },
-	{ "igp", 9 },	{ "udp", 17 },	 { "gre", 47 }, { "esp", 50 },	   { "ah", 51 },	{ "ipv6-icmp", 58 },
-	{ "sctp", 132 }, { "fc", 133 },
+	{ "icmp", 1 }, { "igmp", 2 },	    { "ipv4", 4 },   { "ip-in-ip", 4 }, { "tcp", 6 },
+	{ "egp", 8 },  { "igp", 9 },	    { "udp", 17 },   { "gre", 47 },	{ "esp", 50 },
+	{ "ah", 51 },  { "ipv6-icmp", 58 }, { "sctp", 132 }, { "fc", 133 },
 };
 
 static bool proto_number(struct parse *c, uint32_t pos, const char *text, int32_t *out)
@@ -33,9 +33,10 @@ static bool proto_number(struct parse *c, uint32_t pos, const char *text, int32_
 			n = n * 10 + (*s - '0');
 	}
 	if (n < 1 || n > 255)
-		return refuse(c, pos,
-			      "proto name %s not known; use protocol number 0-255 or protocol name (icmp, tcp, udp, etc.)",
-			      quoted_str(c->a, text));
+		return refuse(
+		    c, pos,
+		    "proto name %s not known; use protocol number 0-255 or protocol name (icmp, tcp, udp, etc.)",
+		    quoted_str(c->a, text));
 	*out = n;
 	return true;
 }
@@ -102,8 +103,8 @@ static bool parse_range(struct parse *c, uint32_t pos, const char *prefix, const
 	if (first == 0)
 		return refuse(c, pos, "%sport range %s: first port must be >0, or use '*' for wildcard", prefix, q);
 	if (first > last)
-		return refuse(c, pos, "%sport range %s: invalid port range: first port is greater than last port", prefix,
-			      q);
+		return refuse(c, pos, "%sport range %s: invalid port range: first port is greater than last port",
+			      prefix, q);
 	*out = (struct ports){ (uint16_t)first, (uint16_t)last };
 	return true;
 }
@@ -230,8 +231,15 @@ static void emit_packet(struct parse *c, const struct making *m, int32_t proto, 
 			uint32_t n_port)
 {
 	const struct sel *s = &c->p->sels.v[dst];
-	struct tmpl t = { .kind = TMPL_PACKET, .rule = m->rule, .src = m->src, .proto = proto, .dst = dst,
-			  .port = port,	       .n_port = n_port,     .via = m->via,	 .n_via = m->n_via };
+	struct tmpl t = { .kind = TMPL_PACKET,
+			  .rule = m->rule,
+			  .src = m->src,
+			  .proto = proto,
+			  .dst = dst,
+			  .port = port,
+			  .n_port = n_port,
+			  .via = m->via,
+			  .n_via = m->n_via };
 
 	if (m->n_via) {
 		/* Only what lies behind a router can be reached by way of one. */
@@ -359,7 +367,7 @@ static bool check_acl_ports(struct parse *c, uint32_t pos, int32_t proto, const 
 
 static void emit_acl(struct parse *c, const struct making *m, int32_t proto, const struct acl_dst *d, uint32_t n)
 {
-	for (int class = 0; class <= 4; class++)
+	for (int class = 0; class <= 4; class ++)
 		for (uint32_t i = 0; i < n; i++)
 			if (dst_class(&c->p->sels.v[d[i].sel]) == class)
 				emit_packet(c, m, proto, d[i].sel, d[i].port, d[i].n);
@@ -417,9 +425,9 @@ static bool parse_acl(struct parse *c, const struct hujson_value *o, uint32_t in
 	const char *name = "";
 
 	if (!must_be(c, o, HUJSON_OBJECT, "acls") || !only_acl_fields(c, o) || !parse_action(c, o) ||
-	    !strings_either(c, o, "src", "users", &src, &n_src) || !strings_either(c, o, "dst", "ports", &dst, &n_dst) ||
-	    !field_string(c, o, "proto", &proto) || !parse_src(c, src, n_src, &sel) ||
-	    !acl_dsts(c, dst, n_dst, &d, &n))
+	    !strings_either(c, o, "src", "users", &src, &n_src) ||
+	    !strings_either(c, o, "dst", "ports", &dst, &n_dst) || !field_string(c, o, "proto", &proto) ||
+	    !parse_src(c, src, n_src, &sel) || !acl_dsts(c, dst, n_dst, &d, &n))
 		return false;
 	if (proto && *(name = trimmed(c->a, proto->text)) && !parse_proto(c, proto->pos, name, &number))
 		return false;
@@ -523,8 +531,8 @@ static bool parse_nets(struct parse *c, const struct hujson_value **v, uint32_t 
 
 static bool cap_reserved(const char *name)
 {
-	static const char *const free_for_all[] = { "drive",   "relay", "webui",  "kubernetes",
-						    "tsidp",   "secrets", "golink", "tailsql" };
+	static const char *const free_for_all[] = { "drive", "relay",	"webui",  "kubernetes",
+						    "tsidp", "secrets", "golink", "tailsql" };
 
 	if (strncmp(name, "tailscale.com/", 14) != 0)
 		return false;
@@ -595,7 +603,7 @@ static bool grant_dsts(struct parse *c, const struct hujson_value **v, uint32_t 
 	*out = ARENA_ARRAY(c->a, uint32_t, n);
 	*n_out = 0;
 	struct strmap seen = { 0 };
-	for (int class = 0; class <= 4; class++)
+	for (int class = 0; class <= 4; class ++)
 		for (uint32_t i = 0; i < n; i++) {
 			const struct sel *s = &c->p->sels.v[sel[i]];
 			if (dst_class(s) == class && strmap_add(&seen, bytes_of_str(s->text), i) == i)
@@ -650,8 +658,13 @@ static void emit_via_app(struct parse *c, const struct grant *g, const struct ma
 	for (uint32_t i = 0; i < g->n_dst; i++) {
 		const struct sel *s = &c->p->sels.v[g->dst[i]];
 		if (sel_is_literal(s) || s->internet)
-			emit(c, (struct tmpl){ .kind = TMPL_VIA_APP, .rule = m->rule, .src = m->src, .proto = -1,
-					       .dst = g->dst[i], .via = m->via, .n_via = m->n_via });
+			emit(c, (struct tmpl){ .kind = TMPL_VIA_APP,
+					       .rule = m->rule,
+					       .src = m->src,
+					       .proto = -1,
+					       .dst = g->dst[i],
+					       .via = m->via,
+					       .n_via = m->n_via });
 	}
 }
 
@@ -668,11 +681,17 @@ static void emit_companions(struct parse *c, const struct grant *g, const struct
 		if (!hujson_member(g->app, pair[i][0]))
 			continue;
 		if (n_other)
-			emit(c, (struct tmpl){ .kind = TMPL_BACK, .rule = m->rule,
-					       .src = srcset_intern(c, other, n_other, -1), .proto = -1,
-					       .who = m->src, .caps = pair[i][1] });
+			emit(c, (struct tmpl){ .kind = TMPL_BACK,
+					       .rule = m->rule,
+					       .src = srcset_intern(c, other, n_other, -1),
+					       .proto = -1,
+					       .who = m->src,
+					       .caps = pair[i][1] });
 		if (self)
-			emit(c, (struct tmpl){ .kind = TMPL_BACK_SELF, .rule = m->rule, .src = m->src, .proto = -1,
+			emit(c, (struct tmpl){ .kind = TMPL_BACK_SELF,
+					       .rule = m->rule,
+					       .src = m->src,
+					       .proto = -1,
 					       .caps = pair[i][1] });
 	}
 }
@@ -690,11 +709,16 @@ static void emit_caps(struct parse *c, const struct grant *g, const struct makin
 			other[n++] = g->dst[i];
 	}
 	if (n)
-		emit(c, (struct tmpl){ .kind = TMPL_CAP, .rule = m->rule, .src = m->src, .proto = -1, .dsts = other,
-				       .n_dsts = n, .caps = caps });
-	if (self)
-		emit(c, (struct tmpl){ .kind = TMPL_CAP_SELF, .rule = m->rule, .src = m->src, .proto = -1,
+		emit(c, (struct tmpl){ .kind = TMPL_CAP,
+				       .rule = m->rule,
+				       .src = m->src,
+				       .proto = -1,
+				       .dsts = other,
+				       .n_dsts = n,
 				       .caps = caps });
+	if (self)
+		emit(c,
+		     (struct tmpl){ .kind = TMPL_CAP_SELF, .rule = m->rule, .src = m->src, .proto = -1, .caps = caps });
 	emit_companions(c, g, m, other, n, self);
 }
 
@@ -739,9 +763,8 @@ static bool parse_grant(struct parse *c, const struct hujson_value *o, uint32_t 
 
 	if (!must_be(c, o, HUJSON_OBJECT, "grants") || !only_fields(c, o, names) || !parse_grant_net(c, o, &g) ||
 	    !field_strings(c, o, "src", &src, &g.n_src) || !field_strings(c, o, "dst", &dst, &n_dst) ||
-	    !parse_src(c, src, g.n_src, &g.src) ||
-	    !grant_dsts(c, dst, n_dst, g.app && g.app->n, &g.dst, &g.n_dst) || !parse_via(c, o, &m) ||
-	    !parse_cond(c, o, &g.cond))
+	    !parse_src(c, src, g.n_src, &g.src) || !grant_dsts(c, dst, n_dst, g.app && g.app->n, &g.dst, &g.n_dst) ||
+	    !parse_via(c, o, &m) || !parse_cond(c, o, &g.cond))
 		return false;
 	for (uint32_t i = 0; i < g.n_dst; i++)
 		if (c->p->sels.v[g.dst[i]].ag == AG_SELF && !check_self(c, o->pos, g.src, g.n_src, false))

@@ -11,7 +11,7 @@
 #include "policy/policy_priv.h"
 
 #define CHECK_PERIOD_DEFAULT (12 * 3600 * NS_PER_S)
-#define CHECK_PERIOD_MAX (168 * 3600 * NS_PER_S)
+#define CHECK_PERIOD_MAX     (168 * 3600 * NS_PER_S)
 
 /* ---- durations, as Go reads them ---- */
 
@@ -20,7 +20,7 @@ static int64_t unit_ns(const char *s, size_t n)
 	static const struct {
 		const char *name;
 		int64_t ns;
-	} units[] = { { "ns", 1 },	  { "us", 1000 },     { "\xc2\xb5s", 1000 },	   { "\xce\xbcs", 1000 },
+	} units[] = { { "ns", 1 },	 { "us", 1000 },    { "\xc2\xb5s", 1000 },  { "\xce\xbcs", 1000 },
 		      { "ms", 1000000 }, { "s", NS_PER_S }, { "m", 60 * NS_PER_S }, { "h", 3600 * NS_PER_S } };
 
 	for (size_t i = 0; i < sizeof units / sizeof *units; i++)
@@ -229,8 +229,9 @@ static bool ssh_dst_fits(struct parse *c, uint32_t pos, const struct sel *d, con
 	for (uint32_t i = 0; i < n_src; i++) {
 		const struct sel *s = &c->p->sels.v[src[i]];
 		if (d->ag == AG_SELF && is_tags(s))
-			return refuse(c, pos, "autogroup:self destination requires source to contain only users or "
-					      "groups, not tags or autogroup:tagged");
+			return refuse(c, pos,
+				      "autogroup:self destination requires source to contain only users or "
+				      "groups, not tags or autogroup:tagged");
 		if (d->kind == SEL_USER && !(s->kind == SEL_USER && strcmp(s->text, d->text) == 0))
 			return refuse(c, pos,
 				      "user destination requires source to contain only that same user %s; use "
@@ -372,8 +373,9 @@ static void let_record(struct parse *c, const struct ssh_rule *r)
 
 static bool parse_ssh_rule(struct parse *c, const struct hujson_value *o)
 {
-	static const char *const names[] = { "action",	   "src",      "dst",		"users",      "checkPeriod",
-					     "acceptEnv", "recorder", "enforceRecorder", "srcPosture", NULL };
+	static const char *const names[] = { "action",	    "src",	 "dst",	     "users",
+					     "checkPeriod", "acceptEnv", "recorder", "enforceRecorder",
+					     "srcPosture",  NULL };
 	struct ssh_rule r = { .pos = o->pos };
 
 	if (!must_be(c, o, HUJSON_OBJECT, "ssh") || !only_fields(c, o, names) || !ssh_action(c, o, &r) ||

@@ -53,9 +53,11 @@ static bool printable(uint32_t ch)
 {
 	static const struct {
 		uint32_t from, to;
-	} no[] = { { 0, 0x1f },		{ 0x7f, 0xa0 },	    { 0xad, 0xad },	  { 0x61c, 0x61c },    { 0x1680, 0x1680 },
-		   { 0x180e, 0x180e }, { 0x2000, 0x200f }, { 0x2028, 0x202f }, { 0x205f, 0x206f }, { 0x3000, 0x3000 },
-		   { 0xe000, 0xf8ff }, { 0xfeff, 0xfeff }, { 0xfff0, 0xfffb }, { 0xfffe, 0xffff }, { 0xe0000, 0x10ffff } };
+	} no[] = {
+		{ 0, 0x1f },	    { 0x7f, 0xa0 },	{ 0xad, 0xad },	    { 0x61c, 0x61c },	{ 0x1680, 0x1680 },
+		{ 0x180e, 0x180e }, { 0x2000, 0x200f }, { 0x2028, 0x202f }, { 0x205f, 0x206f }, { 0x3000, 0x3000 },
+		{ 0xe000, 0xf8ff }, { 0xfeff, 0xfeff }, { 0xfff0, 0xfffb }, { 0xfffe, 0xffff }, { 0xe0000, 0x10ffff }
+	};
 
 	for (size_t i = 0; i < sizeof no / sizeof *no; i++)
 		if (ch >= no[i].from && ch <= no[i].to)
@@ -238,11 +240,25 @@ static struct policy *policy_empty(struct bytes text)
 
 static bool check_top(struct parse *c, const struct hujson_value *root)
 {
-	static const char *const names[] = {
-		"acls",	     "grants",	  "groups",	       "hosts",	     "ipsets", "tagOwners", "autoApprovers",
-		"ssh",	     "nodeAttrs", "postures",	       "defaultSrcPosture",    "attrConfig", "tests",	    "sshTests",
-		"derpMap",   "disableIPv4", "OneCGNATRoute",   "randomizeClientPort",  NULL
-	};
+	static const char *const names[] = { "acls",
+					     "grants",
+					     "groups",
+					     "hosts",
+					     "ipsets",
+					     "tagOwners",
+					     "autoApprovers",
+					     "ssh",
+					     "nodeAttrs",
+					     "postures",
+					     "defaultSrcPosture",
+					     "attrConfig",
+					     "tests",
+					     "sshTests",
+					     "derpMap",
+					     "disableIPv4",
+					     "OneCGNATRoute",
+					     "randomizeClientPort",
+					     NULL };
 	return must_be(c, root, HUJSON_OBJECT, "policy") && only_fields(c, root, names);
 }
 

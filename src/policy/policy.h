@@ -12,17 +12,17 @@
 #include "base/status.h"
 #include "policy/world.h"
 
-#define POLICY_TEXT_MAX ((size_t)4 << 20) /* bytes of a policy file */
-#define POLICY_SELECTORS_MAX 20000        /* different selectors in one file */
-#define POLICY_RULES_MAX 50000            /* emissions of all rules of one file */
+#define POLICY_TEXT_MAX	     ((size_t)4 << 20) /* bytes of a policy file */
+#define POLICY_SELECTORS_MAX 20000	       /* different selectors in one file */
+#define POLICY_RULES_MAX     50000	       /* emissions of all rules of one file */
 
 struct policy;
 
 /* Why a policy was refused. */
 struct policy_error {
-	int http_status;   /* 400, or 500 where the hosted service answers so */
-	unsigned line;     /* from 1; 0 if it concerns no place in particular */
-	unsigned column;   /* from 1, in bytes */
+	int http_status;    /* 400, or 500 where the hosted service answers so */
+	unsigned line;	    /* from 1; 0 if it concerns no place in particular */
+	unsigned column;    /* from 1, in bytes */
 	char message[1024]; /* the text of the API, without a position unless it is a syntax error */
 };
 
@@ -64,10 +64,10 @@ struct policy_engine;
 
 /* One failed entry of `tests` or `sshTests`. */
 struct policy_test_failure {
-	const char *src;            /* as written, "" if missing */
-	const char *const *errors;  /* e.g. `address "x:22": want: Accept, got: Drop` */
+	const char *src;	   /* as written, "" if missing */
+	const char *const *errors; /* e.g. `address "x:22": want: Accept, got: Drop` */
 	size_t n_errors;
-	bool ssh;                   /* of sshTests */
+	bool ssh; /* of sshTests */
 };
 
 struct arena;

@@ -48,12 +48,12 @@ enum autogroup {
 struct sel {
 	enum sel_kind kind;
 	enum autogroup ag;
-	const char *text; /* trimmed; its identity */
-	const char *arg;  /* USER: login; DOMAIN: domain; GROUP, TAG, IPSET, SVC: whole name */
-	bool host;        /* LITERAL by name */
-	bool wide;        /* LITERAL written with a prefix length that is not that of one address */
-	bool internet;    /* autogroup:internet, or an IP set that holds it */
-	struct ip_range *range; /* LITERAL (one), IPSET, internet: in order */
+	const char *text;	 /* trimmed; its identity */
+	const char *arg;	 /* USER: login; DOMAIN: domain; GROUP, TAG, IPSET, SVC: whole name */
+	bool host;		 /* LITERAL by name */
+	bool wide;		 /* LITERAL written with a prefix length that is not that of one address */
+	bool internet;		 /* autogroup:internet, or an IP set that holds it */
+	struct ip_range *range;	 /* LITERAL (one), IPSET, internet: in order */
 	const char **range_text; /* each as rules carry it */
 	uint32_t n_range;
 };
@@ -70,7 +70,7 @@ struct srcset {
 	uint32_t *lit; /* literals and IP sets */
 	uint32_t n_dev, n_lit;
 	bool any, danger;
-	int32_t cond; /* index of conds; -1: none */
+	int32_t cond;	  /* index of conds; -1: none */
 	const char *text; /* its identity, for names of chunks */
 };
 
@@ -82,11 +82,11 @@ enum tmpl_kind {
 	TMPL_PACKET,   /* dst: ANY, a device selector, a literal or an IP set */
 	TMPL_INTERNET, /* dst: something with the internet in it */
 	TMPL_SELF,
-	TMPL_VIA,      /* packet on the nodes with a via tag that serve dst */
-	TMPL_VIA_APP,  /* no rule, but it admits like one */
-	TMPL_CAP,      /* dsts */
+	TMPL_VIA,     /* packet on the nodes with a via tag that serve dst */
+	TMPL_VIA_APP, /* no rule, but it admits like one */
+	TMPL_CAP,     /* dsts */
 	TMPL_CAP_SELF,
-	TMPL_BACK,      /* companion: goes to the nodes of `who`, its sources made of the grant's dst */
+	TMPL_BACK, /* companion: goes to the nodes of `who`, its sources made of the grant's dst */
 	TMPL_BACK_SELF,
 };
 
@@ -104,13 +104,13 @@ struct tmpl {
 	uint32_t *via; /* VIA*: tag selectors */
 	uint32_t n_via;
 	const char *caps; /* CAP, BACK: the CapMap as JSON */
-	uint64_t name; /* hash of what it is, for names of chunks */
+	uint64_t name;	  /* hash of what it is, for names of chunks */
 };
 
 struct rule {
 	bool grant;
 	uint32_t index; /* in its section */
-	uint32_t pos;   /* offset in the text */
+	uint32_t pos;	/* offset in the text */
 };
 
 enum posture_op { OP_EQ, OP_NE, OP_IN, OP_NOT_IN, OP_SET, OP_NOT_SET, OP_LT, OP_LE, OP_GT, OP_GE };
@@ -136,18 +136,18 @@ struct ssh_rule {
 	bool check;
 	bool any_destination; /* default period */
 	int64_t period_ns;    /* 0: never remembered */
-	uint32_t src;         /* srcset */
-	uint32_t *dst;        /* selectors but autogroup:self */
+	uint32_t src;	      /* srcset */
+	uint32_t *dst;	      /* selectors but autogroup:self */
 	uint32_t n_dst;
 	bool self;
-	const char *users;    /* sshUsers as JSON, without local parts */
-	const char **user;    /* plain names, "root" too */
+	const char *users; /* sshUsers as JSON, without local parts */
+	const char **user; /* plain names, "root" too */
 	uint32_t n_user;
 	bool root, nonroot;
 	const char **local; /* domains of localpart:*@d */
 	uint32_t n_local;
 	const char *accept_env; /* JSON array; NULL: none */
-	uint32_t *recorder;     /* tag selectors */
+	uint32_t *recorder;	/* tag selectors */
 	uint32_t n_recorder;
 	bool enforce_recorder;
 	uint32_t pos;
@@ -182,8 +182,8 @@ struct tag {
 };
 
 struct net_test {
-	const char *src; /* trimmed; "" if missing */
-	uint32_t src_sel;  /* selector; STRMAP_NONE: unknown */
+	const char *src;  /* trimmed; "" if missing */
+	uint32_t src_sel; /* selector; STRMAP_NONE: unknown */
 	const char *proto;
 	const char **accept, **deny;
 	uint32_t *accept_sel, *deny_sel; /* of the part before the last colon */
@@ -274,13 +274,13 @@ bool must_be(struct parse *c, const struct hujson_value *v, enum hujson_type t, 
 
 enum sel_fault {
 	SEL_OK,
-	SEL_NO_TAG,       /* tag not in tagOwners */
+	SEL_NO_TAG, /* tag not in tagOwners */
 	SEL_NO_GROUP,
 	SEL_NO_IPSET,
 	SEL_NO_AUTOGROUP, /* no such autogroup */
-	SEL_BAD_NAME,     /* neither an address nor a host */
-	SEL_BAD_DOMAIN,   /* user:*@d of a domain that is not the tailnet's */
-	SEL_BAD_PREFIX,   /* posture:, localpart: where a selector is due */
+	SEL_BAD_NAME,	  /* neither an address nor a host */
+	SEL_BAD_DOMAIN,	  /* user:*@d of a domain that is not the tailnet's */
+	SEL_BAD_PREFIX,	  /* posture:, localpart: where a selector is due */
 };
 /* Understand one selector without keeping it. */
 enum sel_fault sel_classify(struct parse *c, struct sel *s);

@@ -307,7 +307,8 @@ static bool parse_posture(struct parse *c, const struct hujson_value *v)
 	struct posture p = { .name = arena_strndup(c->a, v->key.p, v->key.n) };
 
 	if (strncmp(p.name, "posture:", 8) != 0 || !p.name[8])
-		return refuse(c, v->key_pos, "postures[%s]: names must start with 'posture:'", quoted_str(c->a, p.name));
+		return refuse(c, v->key_pos, "postures[%s]: names must start with 'posture:'",
+			      quoted_str(c->a, p.name));
 	if (!must_be(c, v, HUJSON_ARRAY, p.name))
 		return false;
 	p.a = ARENA_ARRAY(c->a, struct assertion, v->n);
@@ -331,7 +332,8 @@ static bool cond_of(struct parse *c, const struct hujson_value **v, uint32_t n, 
 		d.text = arena_printf(c->a, "%s%s%s", d.text, i ? " or " : "", name);
 	}
 	for (size_t i = 0; i < c->p->conds.n; i++)
-		if (c->p->conds.v[i].n == n && memcmp(c->p->conds.v[i].posture, d.posture, n * sizeof *d.posture) == 0) {
+		if (c->p->conds.v[i].n == n &&
+		    memcmp(c->p->conds.v[i].posture, d.posture, n * sizeof *d.posture) == 0) {
 			*out = (int32_t)i;
 			return true;
 		}

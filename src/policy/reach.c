@@ -98,8 +98,9 @@ static bool usual_proto(int proto)
 
 bool flow_port(const struct tmpl *t, const struct flow *f)
 {
-	if (t->proto < 0 ? f->proto >= 0 && !usual_proto(f->proto) :
-			   f->proto < 0 ? !usual_proto(t->proto) : f->proto != t->proto)
+	if (t->proto < 0   ? f->proto >= 0 && !usual_proto(f->proto)
+	    : f->proto < 0 ? !usual_proto(t->proto)
+			   : f->proto != t->proto)
 		return false;
 	for (uint32_t i = 0; i < t->n_port; i++)
 		if (f->port >= t->port[i].first && f->port <= t->port[i].last)

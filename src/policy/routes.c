@@ -29,7 +29,8 @@ static bool internet_overlaps(const struct sel *s, const struct ip_prefix *p)
 }
 
 /* A destination of the template, as it stands on server x, overlaps the route. */
-static bool dst_overlaps(const struct policy_engine *e, const struct tmpl *t, const struct rec *x, const struct route *r)
+static bool dst_overlaps(const struct policy_engine *e, const struct tmpl *t, const struct rec *x,
+			 const struct route *r)
 {
 	const struct policy *p = e->l->policy;
 
@@ -125,8 +126,7 @@ static bool shows_exit(const struct policy_engine *e, const struct rec *peer, po
 
 	for (size_t i = 0; i < p->tmpls.n; i++) {
 		const struct tmpl *t = &p->tmpls.v[i];
-		bool out = t->kind == TMPL_INTERNET ||
-			   (t->kind == TMPL_PACKET && p->sels.v[t->dst].kind == SEL_ANY) ||
+		bool out = t->kind == TMPL_INTERNET || (t->kind == TMPL_PACKET && p->sels.v[t->dst].kind == SEL_ANY) ||
 			   (t->kind == TMPL_VIA && p->sels.v[t->dst].internet);
 		if (out && tmpl_admits(e, t, peer->class, viewer))
 			return true;

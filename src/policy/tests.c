@@ -145,8 +145,8 @@ static bool reaches(const struct policy_engine *e, struct flow *f, const struct 
 }
 
 /* How many of the sources reach the destination; false: the assertion is no good. */
-static bool count_reaching(struct run *r, const struct net_test *t, const struct ends *src, const struct assertion_of *x,
-			   const uint64_t *cond, size_t *n_out)
+static bool count_reaching(struct run *r, const struct net_test *t, const struct ends *src,
+			   const struct assertion_of *x, const uint64_t *cond, size_t *n_out)
 {
 	struct ends dst = { 0 };
 	struct flow f = { .cond = cond };
@@ -289,8 +289,8 @@ static void close_test(struct run *r, const char *src, bool ssh)
 	r->errors.n = 0;
 }
 
-enum status policy_run_tests(const struct policy_engine *e, struct arena *a, const struct policy_test_failure **failures_out,
-			     size_t *n_out)
+enum status policy_run_tests(const struct policy_engine *e, struct arena *a,
+			     const struct policy_test_failure **failures_out, size_t *n_out)
 {
 	const struct policy *p = e->l->policy;
 	struct run r = { .e = e, .a = a };

@@ -22,12 +22,12 @@ enum policy_role {
 };
 
 struct policy_user {
-	user_id id;              /* not 0 */
-	const char *name;        /* login name of a local user ("alice", written "alice@" in a policy); "" or NULL if none */
-	const char *email;       /* the login elsewhere ("alice@example.com", "alice@github"); "" or NULL if none */
+	user_id id;	   /* not 0 */
+	const char *name;  /* login name of a local user ("alice", written "alice@" in a policy); "" or NULL if none */
+	const char *email; /* the login elsewhere ("alice@example.com", "alice@github"); "" or NULL if none */
 	const char *provider_id; /* issuer/subject of the identity provider; "" or NULL if none */
 	enum policy_role role;
-	bool external;           /* of another tailnet: owns devices shared into this one (autogroup:shared) */
+	bool external; /* of another tailnet: owns devices shared into this one (autogroup:shared) */
 };
 
 enum policy_attr_type { POLICY_ATTR_STRING, POLICY_ATTR_NUMBER, POLICY_ATTR_BOOL };
@@ -36,23 +36,23 @@ struct policy_attr {
 	const char *name; /* with its namespace */
 	enum policy_attr_type type;
 	const char *str; /* POLICY_ATTR_STRING */
-	double num;      /* POLICY_ATTR_NUMBER */
-	bool flag;       /* POLICY_ATTR_BOOL */
+	double num;	 /* POLICY_ATTR_NUMBER */
+	bool flag;	 /* POLICY_ATTR_BOOL */
 };
 
 struct policy_node {
 	node_id id;
-	uint64_t registered; /* rank by time of creation, smaller is earlier; ties go by id */
-	user_id user;        /* owner; ignored if there are tags */
-	user_id created_by;  /* who registered it, 0 if not known */
+	uint64_t registered;	 /* rank by time of creation, smaller is earlier; ties go by id */
+	user_id user;		 /* owner; ignored if there are tags */
+	user_id created_by;	 /* who registered it, 0 if not known */
 	const char *const *tags; /* with "tag:" */
 	size_t n_tags;
-	struct ip_addr ip4, ip6; /* IP_NONE if it has none */
+	struct ip_addr ip4, ip6;	    /* IP_NONE if it has none */
 	const struct ip_prefix *advertised; /* Hostinfo.RoutableIPs, in its order */
 	size_t n_advertised;
 	const struct ip_prefix *approved; /* in any order; what is not advertised does not count */
 	size_t n_approved;
-	bool live; /* may be elected primary router: connected and not found hanging */
+	bool live;			 /* may be elected primary router: connected and not found hanging */
 	const struct policy_attr *attrs; /* posture attributes */
 	size_t n_attrs;
 };
@@ -68,10 +68,10 @@ enum policy_auto_update { POLICY_AUTO_UPDATE_UNSET, POLICY_AUTO_UPDATE_OFF, POLI
 struct policy_settings {
 	const char *const *domains; /* the tailnet's own e-mail domains; none: any domain counts as its own */
 	size_t n_domains;
-	const char *display_name; /* for the capability tailnet-display-name; NULL leaves it out */
+	const char *display_name;	     /* for the capability tailnet-display-name; NULL leaves it out */
 	enum policy_auto_update auto_update; /* UNSET leaves default-auto-update out */
-	bool no_file_sharing; /* Taildrop off */
-	bool https;           /* HTTPS certificates on */
+	bool no_file_sharing;		     /* Taildrop off */
+	bool https;			     /* HTTPS certificates on */
 };
 
 struct policy_world {

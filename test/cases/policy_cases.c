@@ -266,7 +266,7 @@ static void untranslated_ip6(struct recording *r, const char *policy, int code)
 /* ---- comparing ---- */
 
 struct diff {
-	char at[400];   /* where, e.g. /client/packet_filter_rules/0/SrcIPs/3 */
+	char at[400]; /* where, e.g. /client/packet_filter_rules/0/SrcIPs/3 */
 	char what[1200];
 	bool sets; /* lists sorted by addresses are multisets */
 };
@@ -720,7 +720,8 @@ static void null_to_list(json *root)
 	json_object_object_foreachC(member(root, "expect"), name_at)
 	{
 		json *node = name_at.val;
-		json_object_object_add(member(node, "cap_map"), "https://tailscale.com/cap/ssh", json_object_new_array());
+		json_object_object_add(member(node, "cap_map"), "https://tailscale.com/cap/ssh",
+				       json_object_new_array());
 	}
 }
 
@@ -754,10 +755,14 @@ static int self_test(const char *path)
 	static const struct {
 		const char *what;
 		void (*spoil)(json *root);
-	} tries[] = { { "a changed source", change },	   { "a missing rule", drop },
-		      { "an added source", add },	   { "reordered sources", reorder },
-		      { "a missing capability", drop_null }, { "null turned into []", null_to_list },
-		      { "a missing peer", drop_peer },	   { "another status", refuse } };
+	} tries[] = { { "a changed source", change },
+		      { "a missing rule", drop },
+		      { "an added source", add },
+		      { "reordered sources", reorder },
+		      { "a missing capability", drop_null },
+		      { "null turned into []", null_to_list },
+		      { "a missing peer", drop_peer },
+		      { "another status", refuse } };
 	json *root = load(path);
 	struct diff d;
 	int bad = 0;

@@ -73,8 +73,8 @@ static size_t split(struct arena *a, const char *text, const char *at, const cha
 
 static void add_user(struct fixture *f, const char **word, size_t n)
 {
-	static const char *const roles[] = { "member", "owner", "admin", "network-admin", "it-admin", "billing-admin",
-					     "auditor" };
+	static const char *const roles[] = { "member",	 "owner",	  "admin",  "network-admin",
+					     "it-admin", "billing-admin", "auditor" };
 	struct policy_user *u = &f->users[f->w.n_users++];
 
 	u->id = f->w.n_users;
@@ -204,7 +204,8 @@ static void must_be(struct fixture *f, bool got, const char *want, const char *w
 		fail(f, "expected %s: %s", want, what);
 }
 
-static char *written(void (*write)(const struct policy_engine *, node_id, struct jw *), const struct fixture *f, node_id id)
+static char *written(void (*write)(const struct policy_engine *, node_id, struct jw *), const struct fixture *f,
+		     node_id id)
 {
 	struct buf b;
 	struct jw w;
@@ -407,7 +408,8 @@ static void ask_routes(struct fixture *f, const char **word, size_t n)
 	const char *want = "", *got = "";
 	char text[IP_PREFIX_TEXT_MAX];
 
-	if (!policy_peer_get(f->engine, policy_class_of(f->engine, id_named(f, word[1])), id_named(f, word[2]), f->a, &p))
+	if (!policy_peer_get(f->engine, policy_class_of(f->engine, id_named(f, word[1])), id_named(f, word[2]), f->a,
+			     &p))
 		return;
 	for (size_t i = 3; i < n; i++)
 		want = arena_printf(f->a, "%s %s", want, word[i]);

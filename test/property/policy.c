@@ -51,12 +51,15 @@ static void complain(const char *fmt, ...)
 /* ---- a world ---- */
 
 static const struct policy_user users[USERS] = {
-	{ .id = 1, .email = "u0@x.example", .role = POLICY_ROLE_OWNER }, { .id = 2, .email = "u1@x.example" },
-	{ .id = 3, .email = "u2@y.example", .role = POLICY_ROLE_ADMIN }, { .id = 4, .email = "u3@x.example" },
+	{ .id = 1, .email = "u0@x.example", .role = POLICY_ROLE_OWNER },
+	{ .id = 2, .email = "u1@x.example" },
+	{ .id = 3, .email = "u2@y.example", .role = POLICY_ROLE_ADMIN },
+	{ .id = 4, .email = "u3@x.example" },
 	{ .id = 5, .email = "u4@x.example" },
 };
 static const char *const tag_names[TAGS] = { "tag:t0", "tag:t1", "tag:t2", "tag:t3" };
-static const char *const route_text[ROUTES] = { "10.0.0.0/8", "10.1.0.0/16", "192.168.7.0/24", "100.64.0.0/29", "fd00:7::/64" };
+static const char *const route_text[ROUTES] = { "10.0.0.0/8", "10.1.0.0/16", "192.168.7.0/24", "100.64.0.0/29",
+						"fd00:7::/64" };
 static struct ip_prefix route[ROUTES], exits[2];
 
 struct spot { /* a place for a node; it may be empty */
@@ -101,8 +104,12 @@ static void throw_node(unsigned i)
 	struct spot *s = &spots[i];
 
 	s->used = true;
-	s->n = (struct policy_node){ .id = i + 1, .registered = chance(20), .live = chance(5) != 0, .ip4 = addr4(i),
-				     .ip6 = addr6(i), .created_by = 1 + chance(USERS) };
+	s->n = (struct policy_node){ .id = i + 1,
+				     .registered = chance(20),
+				     .live = chance(5) != 0,
+				     .ip4 = addr4(i),
+				     .ip6 = addr6(i),
+				     .created_by = 1 + chance(USERS) };
 	s->n.tags = s->tags;
 	if (chance(2))
 		s->n.user = 1 + chance(USERS);
@@ -127,7 +134,9 @@ static void throw_world(void)
 static struct policy_engine *whole(struct policy *p, const struct policy_primary *was, size_t n_was)
 {
 	struct policy_node n[NODES];
-	struct policy_world w = { .users = users, .n_users = USERS, .nodes = n, .primaries = was, .n_primaries = n_was };
+	struct policy_world w = {
+		.users = users, .n_users = USERS, .nodes = n, .primaries = was, .n_primaries = n_was
+	};
 
 	w.settings.display_name = "x";
 	for (unsigned i = 0; i < NODES; i++)
@@ -148,8 +157,8 @@ struct rule {
 	unsigned n_src, n_dst, first, last;
 	int proto; /* -1, 6 or 17 */
 	bool grant;
-	int via;   /* tag, or -1 */
-	bool app;  /* also a capability */
+	int via;  /* tag, or -1 */
+	bool app; /* also a capability */
 };
 static struct rule rules[RULES];
 static unsigned n_rules;
@@ -285,9 +294,12 @@ static void put_rule(struct buf *b, const struct rule *r)
 static void put_rest(struct buf *b)
 {
 	static const char *const ssh[] = {
-		"{\"action\":\"accept\",\"src\":[\"autogroup:member\"],\"dst\":[\"autogroup:self\"],\"users\":[\"root\"]},",
-		"{\"action\":\"check\",\"src\":[\"group:g0\"],\"dst\":[\"tag:t0\"],\"users\":[\"localpart:*@x.example\"]},",
-		"{\"action\":\"accept\",\"src\":[\"tag:t1\",\"group:g1\"],\"dst\":[\"tag:t2\",\"autogroup:tagged\"],\"users\":[\"autogroup:nonroot\",\"x\"]},",
+		"{\"action\":\"accept\",\"src\":[\"autogroup:member\"],\"dst\":[\"autogroup:self\"],\"users\":["
+		"\"root\"]},",
+		"{\"action\":\"check\",\"src\":[\"group:g0\"],\"dst\":[\"tag:t0\"],\"users\":[\"localpart:*@x."
+		"example\"]},",
+		"{\"action\":\"accept\",\"src\":[\"tag:t1\",\"group:g1\"],\"dst\":[\"tag:t2\",\"autogroup:tagged\"],"
+		"\"users\":[\"autogroup:nonroot\",\"x\"]},",
 	};
 	static const char *const attrs[] = {
 		"{\"target\":[\"group:g1\"],\"attr\":[\"a\"]},",
@@ -460,8 +472,8 @@ static bool text_has(const char *text, const struct ip_addr *a)
 		return true;
 	if (dash)
 		return ip_parse(bytes_of(text, (size_t)(dash - text)), &lo) == ST_OK &&
-		       ip_parse(bytes_of_str(dash + 1), &hi) == ST_OK && lo.family == a->family && ip_cmp(&lo, a) <= 0 &&
-		       ip_cmp(a, &hi) <= 0;
+		       ip_parse(bytes_of_str(dash + 1), &hi) == ST_OK && lo.family == a->family &&
+		       ip_cmp(&lo, a) <= 0 && ip_cmp(a, &hi) <= 0;
 	if (ip_prefix_parse(bytes_of_str(text), &p) == ST_OK)
 		return ip_prefix_contains(&p, a);
 	return ip_parse(bytes_of_str(text), &lo) == ST_OK && ip_eq(&lo, a);
@@ -550,8 +562,8 @@ static void check_reach(const struct policy_engine *e, const char *text, unsigne
 		unsigned port = 1 + (k >> 2);
 		bool want = may(s, d, family, port, proto), got = any_lets(o, s, d, family, port, proto);
 		if (want != got)
-			complain("node %u reaches node %u:%u (IPv%d, %d): rules say %d, filter %d\n%s\n%s", s + 1, d + 1, port,
-				 family, proto, want, got, text, json);
+			complain("node %u reaches node %u:%u (IPv%d, %d): rules say %d, filter %d\n%s\n%s", s + 1,
+				 d + 1, port, family, proto, want, got, text, json);
 		if (got && !sees)
 			complain("node %u reaches node %u, but does not see it\n%s", s + 1, d + 1, text);
 		/* A via rule is not tied to one router when explained, so it may say more. */
@@ -660,7 +672,8 @@ static char *everything(const struct policy_engine *e, unsigned i)
 	return buf_take(&b, NULL);
 }
 
-static void check_equal(const struct policy_engine *now, const struct policy_engine *anew, const char *text, unsigned step)
+static void check_equal(const struct policy_engine *now, const struct policy_engine *anew, const char *text,
+			unsigned step)
 {
 	for (unsigned i = 0; i < NODES; i++) {
 		char *x, *y;
@@ -784,7 +797,8 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < ROUTES; i++)
 		if (ip_prefix_parse(bytes_of_str(route_text[i]), &route[i]) != ST_OK)
 			return 2;
-	if (ip_prefix_parse(BYTES_LIT("0.0.0.0/0"), &exits[0]) != ST_OK || ip_prefix_parse(BYTES_LIT("::/0"), &exits[1]) != ST_OK)
+	if (ip_prefix_parse(BYTES_LIT("0.0.0.0/0"), &exits[0]) != ST_OK ||
+	    ip_prefix_parse(BYTES_LIT("::/0"), &exits[1]) != ST_OK)
 		return 2;
 	for (unsigned i = 0; i < rounds; i++)
 		round_of(first + i);

@@ -25,7 +25,9 @@ static struct ip_addr ip6(unsigned n)
 
 static struct policy_node person(unsigned id, user_id user)
 {
-	return (struct policy_node){ .id = id, .registered = id, .user = user, .ip4 = ip4(id), .ip6 = ip6(id), .live = true };
+	return (struct policy_node){
+		.id = id, .registered = id, .user = user, .ip4 = ip4(id), .ip6 = ip6(id), .live = true
+	};
 }
 
 static const struct policy_user users[] = { { .id = 1, .email = "a@x.example", .role = POLICY_ROLE_OWNER },
@@ -60,7 +62,8 @@ static char *filter_of(const struct policy_engine *e, node_id id)
 static void alike_nodes_are_one_class(void **state)
 {
 	struct policy_node n[] = { person(1, 1), person(2, 1), person(3, 2), person(4, 2), person(5, 3) };
-	struct policy_engine *e = engine("{\"acls\":[{\"action\":\"accept\",\"src\":[\"a@x.example\"],\"dst\":[\"*:*\"]}]}", n, 5);
+	struct policy_engine *e =
+	    engine("{\"acls\":[{\"action\":\"accept\",\"src\":[\"a@x.example\"],\"dst\":[\"*:*\"]}]}", n, 5);
 	const node_id *m;
 	(void)state;
 	assert_int_equal(policy_class_of(e, 1), policy_class_of(e, 2));
@@ -80,7 +83,7 @@ static void owners_part_classes_only_where_self_occurs(void **state)
 {
 	struct policy_node n[] = { person(1, 1), person(2, 1), person(3, 2), person(4, 2), person(5, 3) };
 	struct policy_engine *e = engine(
-		"{\"acls\":[{\"action\":\"accept\",\"src\":[\"autogroup:member\"],\"dst\":[\"autogroup:self:*\"]}]}", n, 5);
+	    "{\"acls\":[{\"action\":\"accept\",\"src\":[\"autogroup:member\"],\"dst\":[\"autogroup:self:*\"]}]}", n, 5);
 	struct arena *a = arena_new();
 	const policy_class *peers;
 	(void)state;
@@ -94,8 +97,9 @@ static void owners_part_classes_only_where_self_occurs(void **state)
 
 static void an_update_keeps_class_numbers_and_the_old_engine(void **state)
 {
-	static const char text[] = "{\"tagOwners\":{\"tag:t\":[]},\"acls\":[{\"action\":\"accept\",\"src\":[\"a@x.example\"],"
-				   "\"dst\":[\"tag:t:1\"]}]}";
+	static const char text[] =
+	    "{\"tagOwners\":{\"tag:t\":[]},\"acls\":[{\"action\":\"accept\",\"src\":[\"a@x.example\"],"
+	    "\"dst\":[\"tag:t:1\"]}]}";
 	struct policy_node n[] = { person(1, 1), person(2, 2), person(3, 2) }, changed = person(3, 2);
 	struct policy_engine *e = engine(text, n, 3), *next;
 	node_id gone = 2;
@@ -227,9 +231,10 @@ static void chunk_names_do_not_collide(void **state)
 static void forms_tell_viewers_apart(void **state)
 {
 	static const struct ip_prefix p = { { IP_V4, { [12] = 10 } }, 8 };
-	static const char text[] = "{\"acls\":[{\"action\":\"accept\",\"src\":[\"a@x.example\"],\"dst\":[\"10.0.0.0/8:*\"]},"
-				   "{\"action\":\"accept\",\"src\":[\"b@x.example\"],\"dst\":[\"c@x.example:*\"]}],"
-				   "\"nodeAttrs\":[{\"target\":[\"b@x.example\"],\"attr\":[\"disable-ipv4\"]}]}";
+	static const char text[] =
+	    "{\"acls\":[{\"action\":\"accept\",\"src\":[\"a@x.example\"],\"dst\":[\"10.0.0.0/8:*\"]},"
+	    "{\"action\":\"accept\",\"src\":[\"b@x.example\"],\"dst\":[\"c@x.example:*\"]}],"
+	    "\"nodeAttrs\":[{\"target\":[\"b@x.example\"],\"attr\":[\"disable-ipv4\"]}]}";
 	struct policy_node n[] = { person(1, 1), person(2, 2), person(3, 3), person(4, 1) };
 	struct policy_engine *e;
 	struct arena *a = arena_new();
@@ -242,7 +247,8 @@ static void forms_tell_viewers_apart(void **state)
 	assert_int_not_equal(policy_peer_form(e, policy_class_of(e, 1), 3), 0);
 	assert_int_equal(policy_peer_form(e, policy_class_of(e, 1), 3), policy_peer_form(e, policy_class_of(e, 4), 3));
 	assert_int_not_equal(policy_peer_form(e, policy_class_of(e, 2), 1), 0); /* IPv4 hidden */
-	assert_int_not_equal(policy_peer_form(e, policy_class_of(e, 2), 3), policy_peer_form(e, policy_class_of(e, 1), 3));
+	assert_int_not_equal(policy_peer_form(e, policy_class_of(e, 2), 3),
+			     policy_peer_form(e, policy_class_of(e, 1), 3));
 	assert_true(policy_peer_get(e, policy_class_of(e, 1), 2, a, &x));
 	assert_true(x.hide_ip4); /* the peer hides its own */
 	assert_int_equal(policy_peer_form(e, policy_class_of(e, 1), 2), 0);
@@ -277,8 +283,9 @@ static void *read_it(void *arg)
 
 static void readers_and_a_writer_do_not_disturb_each_other(void **state)
 {
-	static const char text[] = "{\"acls\":[{\"action\":\"accept\",\"src\":[\"autogroup:member\"],\"dst\":[\"autogroup:self:*\"]},"
-				   "{\"action\":\"accept\",\"src\":[\"a@x.example\",\"b@x.example\",\"c@x.example\"],\"dst\":[\"*:22\"]}]}";
+	static const char text[] =
+	    "{\"acls\":[{\"action\":\"accept\",\"src\":[\"autogroup:member\"],\"dst\":[\"autogroup:self:*\"]},"
+	    "{\"action\":\"accept\",\"src\":[\"a@x.example\",\"b@x.example\",\"c@x.example\"],\"dst\":[\"*:22\"]}]}";
 	struct policy_node n[40];
 	struct policy_engine *e, *next;
 	pthread_t t[3];
@@ -327,11 +334,14 @@ static void dead_classes_do_not_pile_up(void **state)
 	}
 	assert_in_range(began_anew, 1, 10);
 	assert_true(most < 2000);
-	anew = engine("{\"acls\":[{\"action\":\"accept\",\"src\":[\"b@x.example\"],\"dst\":[\"10.0.0.0/8:*\"]}]}", n, 3);
+	anew =
+	    engine("{\"acls\":[{\"action\":\"accept\",\"src\":[\"b@x.example\"],\"dst\":[\"10.0.0.0/8:*\"]}]}", n, 3);
 	for (unsigned i = 1; i <= 3; i++)
 		for (int k = 0; k < 3; k++)
-			assert_int_equal(policy_digest(e, i, (enum policy_aspect)k), policy_digest(anew, i, (enum policy_aspect)k));
-	assert_int_equal(policy_peer_form(e, policy_class_of(e, 2), 1), policy_peer_form(anew, policy_class_of(anew, 2), 1));
+			assert_int_equal(policy_digest(e, i, (enum policy_aspect)k),
+					 policy_digest(anew, i, (enum policy_aspect)k));
+	assert_int_equal(policy_peer_form(e, policy_class_of(e, 2), 1),
+			 policy_peer_form(anew, policy_class_of(anew, 2), 1));
 	assert_int_equal(policy_primary_of(e, &p[1]), 1);
 	policy_engine_unref(&e);
 	policy_engine_unref(&anew);
@@ -340,10 +350,10 @@ static void dead_classes_do_not_pile_up(void **state)
 static void the_rest_of_the_file_is_answered(void **state)
 {
 	static const char text[] =
-		"{\"tagOwners\":{\"tag:c\":[],\"tag:d\":[\"tag:c\"]},\"derpMap\":{\"OmitDefaultRegions\":true,},"
-		"\"nodeAttrs\":[{\"target\":[\"b@x.example\"],\"ipPool\":[\"100.81.0.0/16\"]},"
-		"{\"target\":[\"*\"],\"app\":{\"tailscale.com/app-connectors\":[{\"connectors\":[\"tag:c\"],"
-		"\"domains\":[\"*.y.example\",\"z.example\"]}]}}]}";
+	    "{\"tagOwners\":{\"tag:c\":[],\"tag:d\":[\"tag:c\"]},\"derpMap\":{\"OmitDefaultRegions\":true,},"
+	    "\"nodeAttrs\":[{\"target\":[\"b@x.example\"],\"ipPool\":[\"100.81.0.0/16\"]},"
+	    "{\"target\":[\"*\"],\"app\":{\"tailscale.com/app-connectors\":[{\"connectors\":[\"tag:c\"],"
+	    "\"domains\":[\"*.y.example\",\"z.example\"]}]}}]}";
 	struct policy_node n[] = { person(1, 1), person(2, 2), person(3, 0) };
 	struct policy_engine *e, *all = policy_engine_new(NULL, &(struct policy_world){ .nodes = n, .n_nodes = 2 });
 	struct arena *a = arena_new();
@@ -376,14 +386,17 @@ static void the_rest_of_the_file_is_answered(void **state)
 
 static void a_user_named_by_two_is_nobody(void **state)
 {
-	static const struct policy_user twins[] = { { .id = 1, .email = "a@x.example" }, { .id = 2, .name = "a@x.example" } };
+	static const struct policy_user twins[] = { { .id = 1, .email = "a@x.example" },
+						    { .id = 2, .name = "a@x.example" } };
 	struct policy_node n[] = { person(1, 1), person(2, 2) };
 	struct policy_world w = { .users = twins, .n_users = 2, .nodes = n, .n_nodes = 2 };
 	struct policy *p = NULL;
 	struct policy_engine *e;
 	(void)state;
 	assert_int_equal(policy_parse(BYTES_LIT("{\"acls\":[{\"action\":\"accept\",\"src\":[\"a@x.example\"],"
-						"\"dst\":[\"*:*\"]}]}"), NULL, &p, NULL), ST_OK);
+						"\"dst\":[\"*:*\"]}]}"),
+				      NULL, &p, NULL),
+			 ST_OK);
 	e = policy_engine_new(p, &w);
 	assert_false(policy_class_sees(e, policy_class_of(e, 1), policy_class_of(e, 2)));
 	policy_engine_unref(&e);

@@ -20,7 +20,8 @@ static enum status parse(struct arena *a, const char *text, struct hujson *out, 
 
 static void reads_what_json_does_not_have(void **state)
 {
-	static const char text[] = "// first\n{ \"a\": [1, 2,], /* b */ \"b\": { \"c\": \"x\\u00e9\\n\", }, // end\n}\n";
+	static const char text[] =
+	    "// first\n{ \"a\": [1, 2,], /* b */ \"b\": { \"c\": \"x\\u00e9\\n\", }, // end\n}\n";
 	struct arena *a = arena_new();
 	struct hujson h;
 	(void)state;
@@ -82,12 +83,30 @@ static void refuses_what_is_not_hujson(void **state)
 		const char *text;
 		unsigned line, column;
 	} cases[] = {
-		{ "{", 1, 2 },	       { "[,]", 1, 2 },		{ "[1 2]", 1, 4 },   { "{a:1}", 1, 2 },
-		{ "{\"a\" 1}", 1, 6 }, { "[1,,]", 1, 4 },	{ "[01]", 1, 3 },    { "[1.]", 1, 2 },
-		{ "[-]", 1, 2 },       { "[+1]", 1, 2 },	{ "[0x1]", 1, 3 },   { "[NaN]", 1, 2 },
-		{ "['a']", 1, 2 },     { "[\"a]", 1, 2 },	{ "[\"\\x\"]", 1, 3 }, { "[\"\n\"]", 1, 3 },
-		{ "1 2", 1, 3 },       { "/* x", 1, 1 },	{ "/ x", 1, 1 },     { "[\"\xff\"]", 1, 2 },
-		{ "{\n\"a\":1,\n\"a\":2}", 3, 1 }, { "[tru]", 1, 2 }, { "\xef\xbb\xbf{}", 1, 1 }, { "[\"\\ud8\"]", 1, 3 },
+		{ "{", 1, 2 },
+		{ "[,]", 1, 2 },
+		{ "[1 2]", 1, 4 },
+		{ "{a:1}", 1, 2 },
+		{ "{\"a\" 1}", 1, 6 },
+		{ "[1,,]", 1, 4 },
+		{ "[01]", 1, 3 },
+		{ "[1.]", 1, 2 },
+		{ "[-]", 1, 2 },
+		{ "[+1]", 1, 2 },
+		{ "[0x1]", 1, 3 },
+		{ "[NaN]", 1, 2 },
+		{ "['a']", 1, 2 },
+		{ "[\"a]", 1, 2 },
+		{ "[\"\\x\"]", 1, 3 },
+		{ "[\"\n\"]", 1, 3 },
+		{ "1 2", 1, 3 },
+		{ "/* x", 1, 1 },
+		{ "/ x", 1, 1 },
+		{ "[\"\xff\"]", 1, 2 },
+		{ "{\n\"a\":1,\n\"a\":2}", 3, 1 },
+		{ "[tru]", 1, 2 },
+		{ "\xef\xbb\xbf{}", 1, 1 },
+		{ "[\"\\ud8\"]", 1, 3 },
 	};
 	struct arena *a = arena_new();
 	(void)state;

@@ -24,7 +24,8 @@ static void a_fault_has_its_place(void **state)
 {
 	struct policy_error e = { 0 };
 	(void)state;
-	assert_null(parse("{\n  // x\n  \"acls\": [\n    {\"action\": \"deny\", \"src\": [], \"dst\": []},\n  ],\n}", &e));
+	assert_null(
+	    parse("{\n  // x\n  \"acls\": [\n    {\"action\": \"deny\", \"src\": [], \"dst\": []},\n  ],\n}", &e));
 	assert_int_equal(e.http_status, 400);
 	assert_int_equal(e.line, 4);
 	assert_int_equal(e.column, 16);
@@ -63,9 +64,13 @@ static void quoting_is_that_of_go(void **state)
 	static const struct {
 		const char *in, *out;
 	} cases[] = {
-		{ "", "\"\"" },		      { "a\"b\\", "\"a\\\"b\\\\\"" },	{ "\t\n\x01\x7f", "\"\\t\\n\\x01\\x7f\"" },
-		{ "\xd1\x81\xf0\x9f\x9a\x80", "\"\xd1\x81\xf0\x9f\x9a\x80\"" }, { "\xff", "\"\\xff\"" },
-		{ "\xe2\x80\x8b", "\"\\u200b\"" }, { "\xc2\xa0", "\"\\u00a0\"" },
+		{ "", "\"\"" },
+		{ "a\"b\\", "\"a\\\"b\\\\\"" },
+		{ "\t\n\x01\x7f", "\"\\t\\n\\x01\\x7f\"" },
+		{ "\xd1\x81\xf0\x9f\x9a\x80", "\"\xd1\x81\xf0\x9f\x9a\x80\"" },
+		{ "\xff", "\"\\xff\"" },
+		{ "\xe2\x80\x8b", "\"\\u200b\"" },
+		{ "\xc2\xa0", "\"\\u00a0\"" },
 	};
 	struct arena *a = arena_new();
 	(void)state;
@@ -147,17 +152,28 @@ static void assertions_mean_what_is_documented(void **state)
 		const char *assertion;
 		bool holds;
 	} cases[] = {
-		{ "node:os == 'linux'", true },	     { "node:os=='macos'", false },
-		{ "node:os != 'macos'", true },	     { "node:os IN ['macos', 'linux']", true },
-		{ "node:os in ['macos']", false },   { "node:os NOT IN ['macos']", true },
-		{ "node:os IS SET", true },	     { "node:os NOT SET", false },
-		{ "custom:none IS SET", false },     { "custom:none not set", true },
-		{ "custom:none != 'x'", false },     { "custom:none NOT IN ['x']", false },
-		{ "custom:tier >= 3", true },	     { "custom:tier < 3", false },
-		{ "custom:tier > 2.5", true },	     { "custom:tier == '3'", false },
-		{ "node:tsAutoUpdate", true },	     { "custom:off", false },
-		{ "custom:off == false", true },     { "custom:none", false },
-		{ "node:tsVersion >= '1.9'", true }, { "node:tsVersion < '1.60.1'", false },
+		{ "node:os == 'linux'", true },
+		{ "node:os=='macos'", false },
+		{ "node:os != 'macos'", true },
+		{ "node:os IN ['macos', 'linux']", true },
+		{ "node:os in ['macos']", false },
+		{ "node:os NOT IN ['macos']", true },
+		{ "node:os IS SET", true },
+		{ "node:os NOT SET", false },
+		{ "custom:none IS SET", false },
+		{ "custom:none not set", true },
+		{ "custom:none != 'x'", false },
+		{ "custom:none NOT IN ['x']", false },
+		{ "custom:tier >= 3", true },
+		{ "custom:tier < 3", false },
+		{ "custom:tier > 2.5", true },
+		{ "custom:tier == '3'", false },
+		{ "node:tsAutoUpdate", true },
+		{ "custom:off", false },
+		{ "custom:off == false", true },
+		{ "custom:none", false },
+		{ "node:tsVersion >= '1.9'", true },
+		{ "node:tsVersion < '1.60.1'", false },
 		{ "node:tsVersion <= '1.60.1'", true },
 	};
 	(void)state;
@@ -183,8 +199,8 @@ static void a_hostile_policy_is_refused_in_time(void **state)
 	buf_reset(&b);
 	buf_put_str(&b, "{\"ipsets\":{");
 	for (unsigned i = 0; i < 15; i++)
-		buf_printf(&b, "\"ipset:%u\":[\"ipset:%u\",\"ipset:%u\",\"ipset:%u\",\"ipset:%u\"],", i, i + 1, i + 1, i + 1,
-			   i + 1);
+		buf_printf(&b, "\"ipset:%u\":[\"ipset:%u\",\"ipset:%u\",\"ipset:%u\",\"ipset:%u\"],", i, i + 1, i + 1,
+			   i + 1, i + 1);
 	buf_put_str(&b, "\"ipset:15\":[]}}");
 	assert_int_equal(policy_parse(buf_bytes(&b), NULL, &p, &e), ST_BAD_INPUT);
 	assert_string_equal(e.message, "ipsets: too many entries");
@@ -196,7 +212,8 @@ static void warnings_have_their_place(void **state)
 {
 	const struct policy_warning *w;
 	struct policy *p = parse("{\"ssh\":[{\"action\":\"accept\",\"src\":[\"autogroup:member\"],\n"
-				 "\"dst\":[\"autogroup:member\"],\"users\":[\"x\"]}]}", NULL);
+				 "\"dst\":[\"autogroup:member\"],\"users\":[\"x\"]}]}",
+				 NULL);
 	(void)state;
 	assert_int_equal(policy_warnings(p, &w), 1);
 	assert_int_equal(w[0].line, 2);
