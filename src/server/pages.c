@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "auth/oidc.h"
 #include "base/json_in.h"
 #include "base/random.h"
 #include "base/vec.h"
@@ -190,7 +191,7 @@ static void pending_known(void *arg, enum status s, const struct err *err, const
 }
 
 /* /register/{id} and /auth/{id}: the same look-up, the entry says which page it is. */
-static void login_page(void *arg, struct http_req *r)
+void server_login_page(void *arg, struct http_req *r)
 {
 	const char *id = http_req_param(r, "id");
 	struct server *srv = arg;
@@ -273,14 +274,19 @@ void server_pages_routes(struct server *srv, struct http_router *r)
 	} pages[] = {
 		{ "/health", health },	   { "/version", version },	      { "/robots.txt", robots },
 		{ WEB_STYLE_PATH, style }, { WEB_ICON_PATH, icon },	      { "/", home },
-		{ "/auth/{id}", login_page }, { "/apple", apple },	      { "/windows", windows },
+		{ "/apple", apple },	      { "/windows", windows },
 		{ "/apple/{platform}", apple_profile },
 	};
 
 	for (size_t i = 0; i < sizeof pages / sizeof *pages; i++)
 		http_router_add(r, &(struct http_route){ .methods = "GET", .pattern = pages[i].pattern, .fn = pages[i].fn,
 							 .arg = srv, .auth = SERVER_PUBLIC });
-	if (srv->oidc == NULL)
-		http_router_add(r, &(struct http_route){ .methods = "GET", .pattern = "/register/{id}", .fn = login_page,
-							 .arg = srv, .auth = SERVER_PUBLIC });
+	if (srv->oidc != NULL) {
+		oidc_add_routes(srv->oidc, r, SERVER_PUBLIC);
+		return;
+	}
+	http_router_add(r, &(struct http_route){ .methods = "GET", .pattern = "/register/{id}", .fn = server_login_page,
+						 .arg = srv, .auth = SERVER_PUBLIC });
+	http_router_add(r, &(struct http_route){ .methods = "GET", .pattern = "/auth/{id}", .fn = server_login_page,
+						 .arg = srv, .auth = SERVER_PUBLIC });
 }

@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "auth/oidc.h"
 #include "base/vec.h"
 #include "crypto/private_file.h"
 #include "crypto/secret.h"
@@ -276,6 +277,7 @@ static void close_all(struct server *srv)
 	server_edge_close(srv);
 	/* What is still posted to a loop is run by loop_free: the state must be silent before, the parts that answer after. */
 	state_close(&srv->state);
+	oidc_free(&srv->oidc);
 	for (unsigned i = 0; i < srv->n_loops; i++)
 		control_loop_free(&srv->loops[i].control);
 	for (unsigned i = 0; i < srv->n_loops; i++)
@@ -304,6 +306,8 @@ static enum status start(struct server *srv, struct err *err)
 		s = server_relay_open(srv, err);
 	}
 	if (s == ST_OK)
+		s = server_sso_open(srv, err);
+	if (s == ST_OK)
 		s = server_edge_open(srv, err);
 	if (s == ST_OK) {
 		make_control_loops(srv);
@@ -313,8 +317,11 @@ static enum status start(struct server *srv, struct err *err)
 		s = server_watch_files(srv, err);
 	if (s == ST_OK)
 		s = start_loops(srv, err);
-	if (s == ST_OK)
+	if (s == ST_OK) {
 		server_derp_map_start(srv);
+		if (srv->oidc != NULL)
+			oidc_start(srv->oidc);
+	}
 	return s;
 }
 

@@ -81,6 +81,8 @@ void server_edge_drain(struct server *srv, loop_fn *done, void *arg);
 
 /* pages.c: what a browser or a probe asks for */
 void server_pages_routes(struct server *srv, struct http_router *r);
+/** /register/{id} and /auth/{id} without single sign-on; http_handler_fn with arg = the server. */
+void server_login_page(void *srv, struct http_req *r);
 void server_security_headers(void *arg, struct http_req *r);
 
 /* relay.c: the embedded relay and STUN */
@@ -89,6 +91,9 @@ void server_relay_routes(struct server *srv, struct http_router *r);
 /** After the loops have ended. */
 void server_relay_close(struct server *srv);
 void server_relay_published(struct server *srv, const struct publication *p);
+
+/* sso.c: single sign-on; does nothing unless it is configured */
+enum status server_sso_open(struct server *srv, struct err *err) MUST_CHECK;
 
 /* derp_maps.c */
 enum status server_derp_map_load(struct server *srv, struct shared_bytes **json_out, struct err *err) MUST_CHECK;
