@@ -265,24 +265,38 @@ static void serve_until_stopped(struct server *srv)
 		loop_signal_free(&signals[i]);
 }
 
+/* Let every loop, ended and ours now, do what was posted to it. */
+static void settle(struct server *srv)
+{
+	for (int turn = 0; turn < 4; turn++) {
+		for (unsigned i = 0; i < srv->n_loops; i++)
+			loop_turn(srv->loops[i].loop, 0);
+		if (srv->main != NULL)
+			loop_turn(srv->main, 0);
+	}
+}
+
 static void close_all(struct server *srv)
 {
 	server_derp_map_stop(srv);
 	file_watch_free(&srv->policy_watch);
 	file_watch_free(&srv->records_watch);
+	if (srv->relay != NULL)
+		derp_relay_shutdown(srv->relay);
 	for (unsigned i = 0; i < srv->n_loops; i++)
 		loop_stop(srv->loops[i].loop);
 	for (unsigned i = 0; i < srv->n_loops; i++)
 		loop_join(srv->loops[i].loop);
 	server_edge_close(srv);
-	/* What is still posted to a loop is run by loop_free: the state must be silent before, the parts that answer after. */
-	state_close(&srv->state);
+	if (srv->state != NULL)
+		state_close(&srv->state);
+	settle(srv); /* the writer's last answers and the last cancels find what they belong to */
 	oidc_free(&srv->oidc);
 	for (unsigned i = 0; i < srv->n_loops; i++)
 		control_loop_free(&srv->loops[i].control);
+	server_relay_close(srv);
 	for (unsigned i = 0; i < srv->n_loops; i++)
 		loop_free(&srv->loops[i].loop);
-	server_relay_close(srv);
 	control_free(&srv->control);
 	api_free(&srv->api);
 	mapper_free(&srv->mapper);
