@@ -1,154 +1,169 @@
-/*
- * proto/map_request.c -- see proto/map_request.h.
- *
- * An endpoint that does not parse is left out here and never relayed: one bad text would make a whole frame unreadable for
- * every peer.
- */
+/* proto/map_request.c -- see proto/map_request.h. */
 #include "proto/map_request.h"
 
 #include "base/json_in.h"
-#include "proto/read.h"
+#include "proto/proto_priv.h"
 
-enum status endpoint_parse(struct bytes in, struct endpoint *out)
+#define TEXT_MAX 1024
+
+/* "192.0.2.1:41641" or "[2001:db8::1]:41641"; no zone, port in decimal. */
+static bool addr_port(struct bytes in, struct endpoint *out)
 {
-	struct endpoint e = { 0 };
-	size_t host_end, host_from = 0, i;
-	uint32_t port = 0;
+	struct bytes host, port;
+	uint32_t v = 0;
+	size_t colon = in.n;
 
-	for (i = in.n; i > 0 && in.p[i - 1] != ':'; i--)
-		;
-	if (i == 0 || i == in.n || in.n - i > 5)
-		return ST_BAD_INPUT;
-	host_end = i - 1;
-	for (; i < in.n; i++) {
-		if (in.p[i] < '0' || in.p[i] > '9')
-			return ST_BAD_INPUT;
-		port = port * 10 + (uint32_t)(in.p[i] - '0');
+	while (colon > 0 && in.p[colon - 1] != ':')
+		colon--;
+	if (colon == 0)
+		return false;
+	host = bytes_of(in.p, colon - 1);
+	port = bytes_skip(in, colon);
+	if (host.n >= 2 && host.p[0] == '[' && host.p[host.n - 1] == ']')
+		host = bytes_of(host.p + 1, host.n - 2);
+	else if (memchr(host.p, ':', host.n) != NULL)
+		return false;
+	if (port.n == 0 || port.n > 5)
+		return false;
+	for (size_t i = 0; i < port.n; i++) {
+		if (port.p[i] < '0' || port.p[i] > '9')
+			return false;
+		v = v * 10 + (uint32_t)(port.p[i] - '0');
 	}
-	if (port > 65535)
-		return ST_BAD_INPUT;
-	if (host_end >= 2 && in.p[0] == '[' && in.p[host_end - 1] == ']') {
-		host_from = 1;
-		host_end--;
-	}
-	if (ip_parse(bytes_of(in.p + host_from, host_end - host_from), &e.addr) != ST_OK)
-		return ST_BAD_INPUT;
-	if ((e.addr.family == IP_V6) != (host_from == 1))
-		return ST_BAD_INPUT;
-	e.port = (uint16_t)port;
-	*out = e;
-	return ST_OK;
+	if (v == 0 || v > UINT16_MAX || ip_parse(host, &out->addr) != ST_OK)
+		return false;
+	out->port = (uint16_t)v;
+	return true;
+}
+
+static bool unspecified(const struct ip_addr *a)
+{
+	static const uint8_t zero[16];
+
+	return memcmp(a->b, zero, sizeof zero) == 0;
 }
 
 static uint8_t type_at(struct json_object *types, size_t i)
 {
-	struct json_object *t = types != NULL && i < json_object_array_length(types) ? json_object_array_get_idx(types, i) : NULL;
-	int64_t v = t != NULL && json_object_is_type(t, json_type_int) ? json_object_get_int64(t) : 0;
+	struct json_object *v = types != NULL && i < json_object_array_length(types) ? json_object_array_get_idx(types, i) : NULL;
+	int64_t t = json_object_is_type(v, json_type_int) ? json_object_get_int64(v) : 0;
 
-	return v > 0 && v < 256 ? (uint8_t)v : 0;
+	return t < 0 || t > UINT8_MAX ? 0 : (uint8_t)t;
 }
 
-static enum status read_endpoints(struct json_object *o, struct arena *a, struct map_request *out, struct err *err)
+static enum status read_endpoints(struct json_object *o, struct arena *a, struct map_request *r, struct err *err)
 {
 	struct json_object *list = NULL, *types = NULL;
-	enum status s = json_get_arr(o, "Endpoints", &list, err);
+	enum status s;
 	size_t n;
 
-	if (s == ST_OK)
-		s = json_get_arr(o, "EndpointTypes", &types, err);
-	if (s != ST_OK || list == NULL)
+	if ((s = json_get_arr(o, "Endpoints", &list, err)) != ST_OK ||
+	    (s = json_get_arr(o, "EndpointTypes", &types, err)) != ST_OK)
 		return s;
-	n = json_object_array_length(list);
+	r->has_endpoints = list != NULL || r->mode == MAP_UPDATE || r->mode == MAP_ONCE;
+	n = list != NULL ? json_object_array_length(list) : 0;
 	if (n > MAP_ENDPOINTS_MAX) {
-		err_set(err, "Endpoints: %zu are more than %d", n, MAP_ENDPOINTS_MAX);
+		err_set(err, "Endpoints has more than %d entries", MAP_ENDPOINTS_MAX);
 		return ST_TOO_BIG;
 	}
-	out->has_endpoints = true;
-	out->endpoints = ARENA_ARRAY(a, struct endpoint, n + 1);
+	r->endpoints = ARENA_ARRAY(a, struct endpoint, n);
 	for (size_t i = 0; i < n; i++) {
-		struct json_object *item = json_object_array_get_idx(list, i);
-		struct endpoint *e = &out->endpoints[out->n_endpoints];
+		struct json_object *v = json_object_array_get_idx(list, i);
+		struct endpoint e = { .type = type_at(types, i) };
 
-		if (!json_object_is_type(item, json_type_string)) {
-			err_set(err, "Endpoints[%zu] is no text", i);
-			return ST_BAD_INPUT;
-		}
-		if (endpoint_parse(bytes_of(json_object_get_string(item), (size_t)json_object_get_string_len(item)), e) != ST_OK)
-			continue;
-		e->type = type_at(types, i);
-		out->n_endpoints++;
+		if (!json_object_is_type(v, json_type_string) ||
+		    !addr_port(bytes_of(json_object_get_string(v), (size_t)json_object_get_string_len(v)), &e) ||
+		    unspecified(&e.addr))
+			r->n_dropped++;
+		else
+			r->endpoints[r->n_endpoints++] = e;
 	}
 	return ST_OK;
 }
 
-static enum status read_compress(struct json_object *o, struct map_request *out, struct err *err)
+static enum status read_hostinfo(struct json_object *o, struct arena *a, struct map_request *r, struct err *err)
 {
-	const char *text = "";
-	enum status s = json_get_str(o, "Compress", &text, err);
+	struct json_object *h, *net = NULL;
+	int64_t region = 0;
+	enum status s = proto_raw_object(o, "Hostinfo", a, &r->hostinfo, err);
 
-	if (s != ST_OK)
+	h = proto_member(o, "Hostinfo");
+	if (s != ST_OK || h == NULL)
 		return s;
-	out->zstd = strcmp(text, "zstd") == 0;
-	if (!out->zstd && text[0] != '\0') {
-		err_set(err, "Compress: \"%.20s\" is not known; zstd or nothing", text);
-		return ST_BAD_INPUT;
-	}
-	return ST_OK;
-}
-
-static enum status read_flags(struct json_object *o, struct map_request *out, struct err *err)
-{
-	enum status s = json_get_bool(o, "KeepAlive", &out->keep_alive, err);
-
-	if (s == ST_OK)
-		s = json_get_bool(o, "Stream", &out->stream, err);
-	if (s == ST_OK)
-		s = json_get_bool(o, "OmitPeers", &out->omit_peers, err);
-	if (s == ST_OK)
-		s = json_get_bool(o, "ReadOnly", &out->read_only, err);
+	s = json_get_obj(h, "NetInfo", &net, err);
+	if (s == ST_OK && net != NULL)
+		s = json_get_i64(net, "PreferredDERP", &region, err);
+	if (s != ST_OK)
+		err_prefix(err, "Hostinfo");
+	else if (region > 0 && region <= UINT16_MAX) /* clients hold it in 16 bits in places */
+		r->home_derp = (uint32_t)region;
 	return s;
 }
 
-static enum status read_members(struct json_object *o, struct arena *a, struct map_request *out, struct err *err)
+static enum status read_flags(struct json_object *o, struct arena *a, struct map_request *r, struct err *err)
 {
-	const char *tka_head = "";
-	int64_t version = 0;
-	enum status s = json_get_i64(o, "Version", &version, err);
+	struct json_object *list = NULL;
+	enum status s = json_get_arr(o, "DebugFlags", &list, err);
+	size_t n;
 
-	if (s == ST_OK)
-		s = read_compress(o, out, err);
-	if (s == ST_OK)
-		s = read_flags(o, out, err);
-	if (s == ST_OK)
-		s = read_key(o, "NodeKey", KEY_NODE, out->node_key.b, err);
-	if (s == ST_OK)
-		s = read_key(o, "DiscoKey", KEY_DISCO, out->disco.b, err);
-	if (s == ST_OK)
-		s = read_endpoints(o, a, out, err);
-	if (s == ST_OK)
-		s = json_get_str(o, "TKAHead", &tka_head, err);
-	if (s == ST_OK)
-		s = read_object_text(o, "Hostinfo", a, &out->hostinfo, err);
-	if (s != ST_OK)
+	if (s != ST_OK || list == NULL)
 		return s;
-	out->version = version > 0 && version < UINT32_MAX ? (uint32_t)version : 0;
-	out->tka_head = arena_strdup(a, tka_head);
-	if (node_key_is_zero(&out->node_key)) {
-		err_set(err, "NodeKey is missing");
-		return ST_BAD_INPUT;
+	n = json_object_array_length(list);
+	n = n > MAP_DEBUG_FLAGS_MAX ? MAP_DEBUG_FLAGS_MAX : n;
+	r->debug_flags = ARENA_ARRAY(a, const char *, n);
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *v = json_object_array_get_idx(list, i);
+
+		if (json_object_is_type(v, json_type_string))
+			r->debug_flags[r->n_debug_flags++] = arena_strdup(a, json_object_get_string(v));
 	}
 	return ST_OK;
 }
 
-enum status map_request_parse(struct bytes in, struct arena *a, struct map_request *out, struct err *err)
+static enum status read_mode(struct json_object *o, struct map_request *r, struct err *err)
 {
-	struct map_request r = { 0 };
+	bool stream = false, read_only = false;
+	const char *compress = "";
+	enum status s;
+
+	if ((s = json_get_bool(o, "Stream", &stream, err)) != ST_OK ||
+	    (s = json_get_bool(o, "OmitPeers", &r->omit_peers, err)) != ST_OK ||
+	    (s = json_get_bool(o, "ReadOnly", &read_only, err)) != ST_OK ||
+	    (s = json_get_bool(o, "KeepAlive", &r->keep_alive, err)) != ST_OK ||
+	    (s = json_get_str(o, "Compress", &compress, err)) != ST_OK)
+		return s;
+	if (compress[0] != '\0' && strcmp(compress, "zstd") != 0) {
+		err_set(err, "Compress: only zstd is known");
+		return ST_BAD_INPUT;
+	}
+	r->format = compress[0] != '\0' ? MAP_ZSTD : MAP_PLAIN;
+	if (read_only)
+		r->mode = MAP_READ_ONLY;
+	else if (stream)
+		r->mode = MAP_STREAM;
+	else
+		r->mode = r->omit_peers ? MAP_UPDATE : MAP_ONCE;
+	return ST_OK;
+}
+
+enum status map_request_parse(struct bytes body, struct arena *a, struct map_request *out, struct err *err)
+{
+	struct map_request r = { .tka_head = "" };
 	struct json_object *o = NULL;
-	enum status s = read_root(in, MAP_REQUEST_MAX, &o, err);
+	enum status s = proto_object(body, MAP_REQUEST_MAX, &o, err);
 
 	if (s != ST_OK)
 		return s;
-	s = read_members(o, a, &r, err);
+	if ((s = read_mode(o, &r, err)) == ST_OK && (s = proto_version(o, "Version", &r.version, err)) == ST_OK &&
+	    (s = proto_key(o, "NodeKey", KEY_NODE, r.node_key.b, err)) == ST_OK &&
+	    (s = proto_key(o, "DiscoKey", KEY_DISCO, r.disco_key.b, err)) == ST_OK &&
+	    (s = read_endpoints(o, a, &r, err)) == ST_OK && (s = read_hostinfo(o, a, &r, err)) == ST_OK &&
+	    (s = read_flags(o, a, &r, err)) == ST_OK)
+		s = proto_text(o, "TKAHead", TEXT_MAX, a, &r.tka_head, err);
+	if (s == ST_OK && node_key_is_zero(&r.node_key)) {
+		err_set(err, "NodeKey is missing or zero");
+		s = ST_BAD_INPUT;
+	}
 	json_object_put(o);
 	if (s == ST_OK)
 		*out = r;
