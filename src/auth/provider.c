@@ -75,7 +75,7 @@ static enum status endpoint(struct json_object *o, const char *name, bool needed
 		return ST_BAD_INPUT;
 	if (*v == '\0' && !needed)
 		return ST_OK;
-	if (!provider_url_ok(v)) {
+	if (!provider_url_ok(v) || strchr(v, '#') != NULL) {
 		err_set(err, "%s is missing or no http(s) URL", name);
 		return ST_BAD_INPUT;
 	}

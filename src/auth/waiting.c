@@ -1,0 +1,161 @@
+/*
+ * auth/waiting.c -- see auth/waiting.h.
+ *
+ * The table is small, so it is searched from end to end: no order of entries depends on secrets. Sources are counted in
+ * buckets by a keyed hash; two that share one share its limit, which nobody can bring about on purpose.
+ */
+#include "auth/waiting.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/vec.h"
+#include "crypto/keys.h"
+#include "crypto/secret.h"
+
+#define BUCKETS 4096
+
+struct entry {
+	char key[WAITING_KEY_LEN];
+	unsigned bucket;
+	uint64_t until_ms;
+	uint64_t number; /* in the order of adding */
+	void *payload;
+};
+
+struct waiting {
+	struct waiting_opts o;
+	size_t n;
+	uint64_t last;
+	unsigned count[BUCKETS];
+	struct entry e[]; /* o.max */
+};
+
+struct waiting *waiting_new(const struct waiting_opts *opts)
+{
+	struct waiting_opts o = *opts;
+	struct waiting *w;
+
+	o.max = o.max ? o.max : 1024;
+	o.max_per_source = o.max_per_source ? o.max_per_source : 64;
+	o.lifetime_ms = o.lifetime_ms ? o.lifetime_ms : 15 * 60 * 1000;
+	w = xcalloc(1, sizeof *w + o.max * sizeof w->e[0]);
+	w->o = o;
+	return w;
+}
+
+/* Take entry i out; its payload is the caller's. */
+static void *pull(struct waiting *w, size_t i)
+{
+	void *payload = w->e[i].payload;
+
+	w->count[w->e[i].bucket]--;
+	secret_wipe(w->e[i].key, WAITING_KEY_LEN);
+	w->e[i] = w->e[--w->n];
+	return payload;
+}
+
+static void drop(struct waiting *w, size_t i)
+{
+	w->o.release(pull(w, i));
+}
+
+void waiting_free(struct waiting **wp)
+{
+	struct waiting *w = *wp;
+
+	if (w == NULL)
+		return;
+	while (w->n > 0)
+		drop(w, w->n - 1);
+	free(w);
+	*wp = NULL;
+}
+
+static void sweep(struct waiting *w, uint64_t now_ms)
+{
+	for (size_t i = w->n; i-- > 0;)
+		if (w->e[i].until_ms <= now_ms)
+			drop(w, i);
+}
+
+/* The oldest of those in the given bucket; of any (BUCKETS): of those in the fullest one. */
+static size_t victim(const struct waiting *w, unsigned bucket)
+{
+	size_t best = w->n;
+
+	for (size_t i = 0; i < w->n; i++) {
+		const struct entry *e = &w->e[i], *b = &w->e[best];
+
+		if (bucket < BUCKETS && e->bucket != bucket)
+			continue;
+		if (best == w->n || w->count[e->bucket] > w->count[b->bucket] ||
+		    (w->count[e->bucket] == w->count[b->bucket] && e->number < b->number))
+			best = i;
+	}
+	return best;
+}
+
+size_t waiting_add(struct waiting *w, const char *key, const uint8_t source[static WAITING_SOURCE_LEN], uint64_t now_ms,
+		   void *payload)
+{
+	uint8_t wide[KEY_LEN] = { 0 };
+	struct entry *e;
+	unsigned bucket;
+	size_t gone = 0;
+
+	memcpy(wide, source, WAITING_SOURCE_LEN);
+	bucket = (unsigned)(key_hash(wide) % BUCKETS);
+	sweep(w, now_ms);
+	for (; w->count[bucket] >= w->o.max_per_source; gone++)
+		drop(w, victim(w, bucket));
+	for (; w->n >= w->o.max; gone++)
+		drop(w, victim(w, BUCKETS));
+	e = &w->e[w->n++];
+	memcpy(e->key, key, WAITING_KEY_LEN);
+	e->bucket = bucket;
+	e->until_ms = now_ms + w->o.lifetime_ms;
+	e->number = ++w->last;
+	e->payload = payload;
+	w->count[bucket]++;
+	return gone;
+}
+
+/* Its place, or n. */
+static size_t place(const struct waiting *w, struct bytes key, uint64_t now_ms)
+{
+	size_t at = w->n;
+
+	for (size_t i = 0; i < w->n; i++)
+		if (secret_equal(bytes_of(w->e[i].key, WAITING_KEY_LEN), key) && w->e[i].until_ms > now_ms)
+			at = i;
+	return at;
+}
+
+void *waiting_find(struct waiting *w, struct bytes key, uint64_t now_ms)
+{
+	size_t i = place(w, key, now_ms);
+
+	return i < w->n ? w->e[i].payload : NULL;
+}
+
+void *waiting_take(struct waiting *w, struct bytes key, uint64_t now_ms)
+{
+	size_t i = place(w, key, now_ms);
+
+	return i < w->n ? pull(w, i) : NULL;
+}
+
+size_t waiting_count(const struct waiting *w)
+{
+	return w->n;
+}
+
+void waiting_source(const uint8_t ip16[static 16], uint8_t out[static WAITING_SOURCE_LEN])
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	memcpy(out, ip16, 16);
+	if (memcmp(ip16, mapped, sizeof mapped) != 0)
+		memset(out + 8, 0, 8);
+}
