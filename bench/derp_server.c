@@ -1,7 +1,7 @@
 /*
  * bench/derp_server.c -- a relay alone, with just enough HTTP before it, for measuring the relay and nothing else.
  *
- *     bench_derp_server PORT [LOOPS] [BATCH_US] [CERT.pem KEY.pem]
+ *     bench_derp_server PORT [LOOPS [BATCH_US [CERT.pem KEY.pem]]]    BATCH_US 0: the default; NO_SPIN=1 in the environment
  *
  * The real server puts src/http in front; this one reads a head, looks for a few words in it and hands over. It prints
  * the relay's counters on SIGUSR1 and ends on SIGINT or SIGTERM.
@@ -199,7 +199,7 @@ int main(int argc, char **argv)
 	pthread_sigmask(SIG_BLOCK, &sigs, NULL);
 	set.loops = argc > 2 ? (unsigned)atoi(argv[2]) : 1;
 	set.batch_us = argc > 3 ? (uint32_t)atoi(argv[3]) : 0;
-	set.spin = getenv("NOSPIN") == NULL;
+	set.no_spin = getenv("NO_SPIN") != NULL;
 	if (argc > 5)
 		tls_setup(argv[4], argv[5]);
 	node_private_new(&set.key);

@@ -8,6 +8,7 @@
 #include "base/json_in.h"
 #include "base/json_out.h"
 #include "base/log.h"
+#include "base/vec.h"
 #include "derp/takeover.h"
 #include "http/http.h"
 #include "http/websocket.h"
@@ -66,29 +67,66 @@ static bool preface_websocket(const struct http_req *r, struct buf *out)
 	return true;
 }
 
+/* A connection on its way from HTTP to the relay. */
+struct moving {
+	struct derp_relay *relay;
+	unsigned loop;
+	struct stream *s; /* NULL: it broke meanwhile */
+	enum derp_wire wire;
+	bool not_ideal;
+	struct buf preface;
+};
+
+static void moving_closed(void *arg, enum stream_end why)
+{
+	struct moving *m = arg;
+
+	(void)why;
+	m->s = NULL;
+}
+
+static void move(void *arg)
+{
+	struct moving *m = arg;
+	struct derp_adopt a = { .wire = m->wire, .not_ideal = m->not_ideal, .preface = buf_bytes(&m->preface) };
+
+	if (m->s)
+		stream_set_handler(m->s, NULL, NULL);
+	if (m->s && derp_takeover(m->s, &a) == ST_OK) {
+		(void)!derp_relay_adopt(m->relay, m->loop, &a); /* it counts what it refuses */
+	} else if (m->s) {
+		log_warn("cannot take a connection over", LOG_STR("kind", stream_kind(m->s)), LOG_END);
+		stream_drop(&m->s, false);
+	}
+	buf_release(&m->preface);
+	free(m);
+}
+
+/*
+ * The layers below are in the middle of delivering this request, with more bytes in hand: the connection changes hands
+ * at the end of the turn, when each of them has put down what it holds.
+ */
 static void take_over(const struct derp_http *h, struct http_req *r, enum derp_upgrade_kind kind, struct bytes preface)
 {
-	struct derp_adopt a = { 0 };
-	struct stream *s = NULL;
+	static const struct stream_handler handler = { .closed = moving_closed };
 	const char *ideal = http_req_header(r, "ideal-node");
-	bool not_ideal = ideal && *ideal && kind != DERP_UPGRADE_WEBSOCKET;
-	unsigned loop = loop_of(h, r);
+	struct moving *m = xcalloc(1, sizeof *m);
+	struct loop *loop = r->loop;
 
-	if (http_take(r, &s) != ST_OK) {
+	m->relay = h->relay;
+	m->loop = loop_of(h, r);
+	m->wire = kind == DERP_UPGRADE_WEBSOCKET ? DERP_WIRE_WEBSOCKET : DERP_WIRE_PLAIN;
+	m->not_ideal = ideal && *ideal && kind != DERP_UPGRADE_WEBSOCKET;
+	buf_init(&m->preface, 1024);
+	if (http_take(r, &m->s) != ST_OK) {
+		free(m);
 		http_resp_header(r, "content-type", "text/plain; charset=utf-8");
 		http_respond(r, 426, NULL, BYTES_LIT("DERP requires connection upgrade\n"));
 		return;
 	}
-	if (derp_takeover(s, &a) != ST_OK) {
-		log_warn("relay connection over no socket", LOG_STR("kind", stream_kind(s)), LOG_END);
-		stream_drop(&s, false);
-		return;
-	}
-	a.wire = kind == DERP_UPGRADE_WEBSOCKET ? DERP_WIRE_WEBSOCKET : DERP_WIRE_PLAIN;
-	a.not_ideal = not_ideal;
-	a.preface = preface;
-	if (derp_relay_adopt(h->relay, loop, &a) == ST_OK)
-		derp_takeover_done(&a);
+	buf_put_bytes(&m->preface, preface);
+	stream_set_handler(m->s, &handler, m);
+	loop_defer(loop, move, m);
 }
 
 void derp_http_upgrade(void *derp_http, struct http_req *r)

@@ -29,6 +29,7 @@ struct mesh_peer {
 	struct dconn *c;
 	struct node_key server; /* zero until it said so */
 	struct loop_timer retry;
+	struct loop_task task;
 	bool self;              /* it is us: never again */
 };
 
@@ -55,21 +56,20 @@ static void fail(struct mesh_peer *p, const char *why)
 	again(p);
 }
 
-static void upgraded(struct mesh_peer *p, size_t head_len)
+/* At the end of the turn in which the other relay agreed: the layers below have put down what they held. */
+static void upgraded(void *arg)
 {
+	struct mesh_peer *p = arg;
 	struct derp_adopt a = { 0 };
-	struct bytes early = bytes_skip(buf_bytes(&p->head), head_len);
-	struct stream *s = p->stream;
 
-	p->stream = NULL;
-	stream_pause(s);
-	stream_set_handler(s, NULL, NULL);
-	stream_unread(s, early);
-	buf_reset(&p->head);
-	if (derp_takeover(s, &a) != ST_OK) {
-		fail(p, "not a socket");
+	if (!p->stream)
+		return;
+	stream_set_handler(p->stream, NULL, NULL);
+	if (derp_takeover(p->stream, &a) != ST_OK) {
+		fail(p, "its connection cannot be taken over");
 		return;
 	}
+	p->stream = NULL;
 	p->c = dconn_new(p->l, &a, D_PEER);
 	if (!p->c) {
 		derp_takeover_drop(&a);
@@ -79,7 +79,6 @@ static void upgraded(struct mesh_peer *p, size_t head_len)
 	p->c->peer = p;
 	p->c->mesh = true;
 	dconn_feed(p->c, &a);
-	derp_takeover_done(&a);
 }
 
 static void on_data(void *arg, struct bytes data)
@@ -95,10 +94,14 @@ static void on_data(void *arg, struct bytes data)
 	end = memmem(p->head.p, p->head.n, "\r\n\r\n", 4);
 	if (!end)
 		return;
-	if (p->head.n < 12 || memcmp(p->head.p, "HTTP/1.1 101", 12) != 0)
+	if (p->head.n < 12 || memcmp(p->head.p, "HTTP/1.1 101", 12) != 0) {
 		fail(p, "it refuses the upgrade");
-	else
-		upgraded(p, (size_t)(end - p->head.p) + 4);
+		return;
+	}
+	stream_pause(p->stream);
+	stream_unread(p->stream, bytes_skip(buf_bytes(&p->head), (size_t)(end + 4 - p->head.p)));
+	buf_reset(&p->head);
+	loop_task_queue(&p->task);
 }
 
 static void on_closed(void *arg, enum stream_end why)
@@ -259,6 +262,7 @@ struct mesh_peer *derp_mesh_add(struct derp_relay *r, unsigned loop, const struc
 	buf_init(&p->head, HEAD_MAX);
 	loop_timer_init(&p->retry, l->loop, start, p);
 	loop_timer_start(&p->retry, 0);
+	loop_task_init(&p->task, l->loop, upgraded, p);
 	p->next = l->peers;
 	l->peers = p;
 	return p;
@@ -269,6 +273,7 @@ void mesh_stop(struct dloop *l)
 	for (struct mesh_peer *p = l->peers; p; p = p->next) {
 		loop_timer_cancel(&p->retry);
 		connect_cancel(&p->dial);
+		loop_task_cancel(&p->task);
 		drop_stream(p);
 	}
 }

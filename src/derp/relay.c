@@ -11,9 +11,10 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <stdlib.h>
-#include <time.h>
-#include <uv.h>
 #include <poll.h>
+#include <time.h>
+#include <unistd.h>
+#include <uv.h>
 
 #include "base/clock.h"
 #include "base/random.h"
@@ -22,7 +23,8 @@
 
 #define SPIN_NS       60000 /* to look again for so long */
 #define SPIN_TRUST    16    /* quick turns in a row until we are sure */
-#define BUSY_FRAMES   2     /* a turn's mean from which on waiting pays */
+#define LOAD_NS       1000000
+#define BUSY_FRAMES   25    /* in LOAD_NS: from here on waiting pays */
 #define ENOUGH_FRAMES 64    /* a turn that found so many needs no wait */
 
 /* ---- mail ---- */
@@ -200,6 +202,14 @@ static void spin(struct dloop *l, int64_t until_ns)
 		;
 }
 
+/* Frames of about the last millisecond. */
+static double load_after(double load, int64_t elapsed_ns, uint64_t frames)
+{
+	double kept = elapsed_ns < LOAD_NS ? 1 - (double)elapsed_ns / LOAD_NS : 0;
+
+	return load * kept + (double)frames;
+}
+
 /*
  * What to do before the loop blocks. Two ways of spending a moment, for two kinds of traffic:
  *
@@ -216,16 +226,15 @@ static void pause_well(struct dloop *l)
 
 	if (!l->turn_reads)
 		return;
-	l->load += ((double)l->turn_frames - l->load) / 16;
+	l->load = load_after(l->load, now - l->turn_ended_ns, l->turn_frames);
 	l->quick = soon ? (l->quick < SPIN_TRUST ? l->quick + 1 : l->quick) : l->quick / 2;
-	if (l->r->set.batch_us && l->load >= BUSY_FRAMES) {
+	if (l->r->set.batch_us != UINT32_MAX && l->load >= BUSY_FRAMES) {
 		if (l->turn_frames < ENOUGH_FRAMES)
 			gather(l);
-	} else if (l->r->set.spin && l->quick >= SPIN_TRUST / 2) {
+	} else if (!l->r->set.no_spin && l->quick >= SPIN_TRUST / 2) {
 		spin(l, now + SPIN_NS);
 	}
 	l->turn_frames = l->turn_reads = 0;
-	l->turn_began_ns = 0;
 	l->turn_ended_ns = now;
 }
 
@@ -579,6 +588,10 @@ static void fill_defaults(struct derp_settings *s)
 	s->write_stall_ms = or_default(s->write_stall_ms, 2000);
 	s->mesh_stall_ms = or_default(s->mesh_stall_ms, 30000);
 	s->keepalive_ms = or_default(s->keepalive_ms, 60000);
+	if (s->batch_us != UINT32_MAX)
+		s->batch_us = or_default(s->batch_us, 100);
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		s->no_spin = true; /* it would keep the one processor from whom we wait for */
 	if (!s->queue_bytes)
 		s->queue_bytes = (size_t)256 << 20;
 }

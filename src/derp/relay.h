@@ -64,8 +64,8 @@ struct derp_settings {
 	uint32_t write_stall_ms;     /* a client whose socket takes nothing for so long is closed; 0: 2 s */
 	uint32_t mesh_stall_ms;      /* the same for mesh peers; 0: 30 s */
 	uint32_t keepalive_ms;       /* between keep-alives, plus up to 5 s by chance; 0: 60 s */
-	uint32_t batch_us;           /* under load a loop waits up to so long for more to come; see docs/design/derp.md */
-	bool spin;                   /* answer single packets faster, for some CPU time; likewise */
+	uint32_t batch_us;           /* under load a loop waits about so long for more to come; 0: 100; UINT32_MAX: never */
+	bool no_spin;                /* do not look again for a moment before blocking: slower answers, less CPU time */
 };
 
 /** settings is copied. Returned (derp_relay_free). */

@@ -148,7 +148,7 @@ struct dloop {
 	int64_t queue_budget;
 	struct derp_limits limits;
 	uint64_t turn_frames, turn_reads; /* for batching */
-	double load;              /* running mean of frames a turn */
+	double load;              /* frames of about the last millisecond */
 	unsigned quick;           /* rises with turns that follow soon upon each other */
 	int64_t turn_began_ns, turn_ended_ns;
 

@@ -1,8 +1,6 @@
 /* derp/takeover.c -- see derp/takeover.h. */
 #include "derp/takeover.h"
 
-#include <unistd.h>
-
 #include "net/tcp.h"
 #include "net/tls.h"
 
@@ -35,11 +33,6 @@ enum status derp_takeover(struct stream *s, struct derp_adopt *a)
 	net_addr_ip16(&c->remote, a->ip);
 	a->port = net_addr_port(&c->remote);
 	return ST_OK;
-}
-
-void derp_takeover_done(struct derp_adopt *a)
-{
-	a->early = a->tls_in = (struct bytes){ 0 };
 }
 
 void derp_takeover_drop(struct derp_adopt *a)
