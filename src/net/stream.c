@@ -10,6 +10,7 @@
  *     closing                  the user wants it to end; the layer flushes
  *     aborted                  ... without flushing
  *     ended                    nothing is below any more; the task will finish it
+ *     dropped                  nobody wants to hear of it; without this an ended stream waits for a handler
  *     finished                 `closed` is being said; ops->free follows
  */
 #include "net/stream.h"
@@ -116,8 +117,9 @@ static void run_task(void *arg)
 	struct stream *s = arg;
 
 	if (s->ended) {
-		finish(s);
-		return;
+		if (s->handler || s->dropped)
+			finish(s);
+		return; /* between two owners: the next one is told */
 	}
 	if (may_tell(s) && s->unread.n)
 		tell_unread(s);
@@ -174,7 +176,7 @@ void stream_set_handler(struct stream *s, const struct stream_handler *h, void *
 	s->handler = h;
 	s->arg = arg;
 	s->eof_told = false; /* this one has not heard of it */
-	if (may_tell(s))
+	if (may_tell(s) || s->ended)
 		wake(s);
 }
 
@@ -323,7 +325,10 @@ void stream_drop(struct stream **sp, bool flush)
 	if (!s)
 		return;
 	s->handler = NULL;
-	if (flush)
+	s->dropped = true;
+	if (s->ended)
+		wake(s);
+	else if (flush)
 		stream_close(s);
 	else
 		stream_abort(s, STREAM_END_LOCAL);

@@ -71,7 +71,10 @@ struct stream_handler {
 
 /* ---- for users ---- */
 
-/** Set who hears of it; NULL: nobody, as between two owners. Bytes wait while reading is paused. */
+/**
+ * Set who hears of it; NULL: nobody, as between two owners. A stream without a handler stays, also when it ends, until it
+ * is given one (which then hears `closed`) or is dropped.
+ */
 void stream_set_handler(struct stream *s, const struct stream_handler *h, void *arg);
 /** Let data come. */
 void stream_resume(struct stream *s);
@@ -162,7 +165,7 @@ struct stream {
 	struct buf unread;
 	size_t low_water;
 	enum stream_end why;       /* why it is ending; STREAM_OPEN: it is not */
-	bool want, closing, aborted, ended, finished, above_low, drained_due, eof, eof_told;
+	bool want, closing, aborted, ended, dropped, finished, above_low, drained_due, eof, eof_told;
 };
 
 /** At the bottom. conn: one reference is taken over. The stream is paused. */

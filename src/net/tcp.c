@@ -462,7 +462,9 @@ void tcp_connected(struct tcp *t)
 
 void tcp_discard(struct tcp *t)
 {
-	stream_abort(&t->s, STREAM_END_LOCAL);
+	struct stream *s = &t->s;
+
+	stream_drop(&s, false);
 }
 
 enum status tcp_stream_from_fd(struct loop *l, int fd, struct stream **out, struct err *err)

@@ -267,6 +267,23 @@ static void reserved_and_shared_bytes_are_written_like_others(void **state)
 	stream_commit(t->a.s, 100);
 }
 
+static void an_end_between_two_owners_is_told_to_the_next(void **state)
+{
+	struct two *t = *state;
+	struct stream *s = t->b.s;
+
+	stream_set_handler(s, NULL, NULL);
+	stream_abort(t->a.s, STREAM_END_LOCAL);
+	turns(t, 3);
+	assert_false(stream_is_open(s));
+	stream_write(s, BYTES_LIT("into the void"));
+	stream_set_handler(s, &reader_handler, &t->b);
+	assert_false(t->b.closed);
+	turns(t, 2);
+	assert_true(t->b.closed);
+	assert_int_equal(t->b.why, STREAM_END_RESET);
+}
+
 static void closing_inside_data_is_safe(void **state)
 {
 	struct two *t = *state;
@@ -300,6 +317,7 @@ int main(void)
 		T(a_close_that_cannot_flush_is_cut_off),
 		T(drained_comes_when_pending_falls_below_the_mark),
 		T(reserved_and_shared_bytes_are_written_like_others),
+		T(an_end_between_two_owners_is_told_to_the_next),
 		T(closing_inside_data_is_safe),
 	};
 
