@@ -302,7 +302,7 @@ static void page_insert(struct snapshot *s, size_t i, struct page *p)
 	size_t c;
 
 	if (s->n_chunks == 0) {
-		s->chunks = xcalloc(1, sizeof(struct page_chunk *));
+		s->chunks = xreallocarray(s->chunks, 1, sizeof(struct page_chunk *));
 		s->chunks[s->n_chunks++] = chunk_new();
 	}
 	if (i == s->n_pages) {
