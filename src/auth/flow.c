@@ -239,7 +239,7 @@ static void ask_userinfo(struct job *j)
 	}
 	j->fetch = fetch_start(o->fetcher,
 			       &(struct fetch_req){ .url = o->provider->userinfo_endpoint, .bearer = j->access_token,
-						    .body_max = TOKEN_BODY_MAX, .timeout_ms = 10000 },
+						    .body_max = TOKEN_BODY_MAX, .timeout_ms = o->opts.timeout_ms },
 			       on_userinfo, j);
 }
 
@@ -395,7 +395,8 @@ static const char *basic_auth(struct job *j)
 static void exchange(struct job *j, enum provider_client_auth how)
 {
 	const struct oidc *o = j->o;
-	struct fetch_req req = { .url = o->provider->token_endpoint, .body_max = TOKEN_BODY_MAX };
+	struct fetch_req req = { .url = o->provider->token_endpoint, .body_max = TOKEN_BODY_MAX,
+				 .timeout_ms = o->opts.timeout_ms };
 	struct buf b;
 
 	j->auth_tried = how;

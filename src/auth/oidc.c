@@ -92,7 +92,8 @@ static enum status take_keys(struct oidc *o, const struct fetch_answer *a, struc
 
 static struct fetch_req keys_request(const struct oidc *o)
 {
-	return (struct fetch_req){ .url = o->provider->jwks_uri, .body_max = JWKS_DOCUMENT_MAX, .redirects = 3 };
+	return (struct fetch_req){ .url = o->provider->jwks_uri, .body_max = JWKS_DOCUMENT_MAX, .redirects = 3,
+				   .timeout_ms = o->opts.timeout_ms };
 }
 
 static struct fetch_req discovery_request(const struct oidc *o, uint32_t timeout_ms)

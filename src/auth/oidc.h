@@ -29,7 +29,7 @@ struct oidc_device {
 	const char *client_version;
 };
 
-/* Who draws the pages: functions of the room above. They append HTML and escape what they are given. Home loop. */
+/* Who draws the pages: functions of the room above. They append HTML and escape what they are given. Any loop. */
 struct oidc_pages {
 	/* A form to `action` (a path) that posts `csrf` as the field OIDC_CSRF_FIELD. */
 	void (*confirm)(struct buf *out, const char *action, const char *csrf, const char *user,
@@ -63,6 +63,7 @@ struct oidc_opts {
 	bool email_verified_required;
 	bool use_expiry_from_token;
 	enum oidc_pkce pkce;
+	uint32_t timeout_ms; /* for an answer of the provider while somebody waits for a page; 0: 15,000 */
 	const char *ca_file; /* PEM file to trust in place of the system's; NULL: the system's */
 	struct oidc_pages pages;
 	/* Answers /register/{id} and /auth/{id} as long as the provider was never reached; NULL: an error page says so. */
@@ -96,8 +97,9 @@ bool oidc_ready(const struct oidc *o);
 void oidc_stats(const struct oidc *o, struct oidc_stats *out);
 
 /**
- * Break off what is fetched, answer who waits, release all. On the home loop's thread, or when it does not run any
- * more; no request may come after, and the state must be closed or idle. Clears *o, accepts NULL inside.
+ * Break off what is fetched, release all. On the home loop's thread, or when it does not run any more. Order of a
+ * server's end: its HTTP servers are gone (no request is open, none comes); oidc_free(); state_close(), whose last answers
+ * find nothing to do; the home loop turns, or is freed. Clears *o, accepts NULL inside.
  */
 void oidc_free(struct oidc **o);
 
