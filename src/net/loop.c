@@ -405,6 +405,8 @@ void loop_turn(struct loop *l, unsigned max_wait_ms)
 	uv_timer_stop(&l->nap);
 }
 
+#define RUN_UNTIL_NAP_MS 10u
+
 bool loop_run_until(struct loop *l, const bool *done, unsigned timeout_ms)
 {
 	uint64_t end = uv_hrtime() / 1000000 + timeout_ms;
@@ -414,7 +416,8 @@ bool loop_run_until(struct loop *l, const bool *done, unsigned timeout_ms)
 
 		if (now >= end)
 			break;
-		loop_turn(l, (unsigned)(end - now));
+		/* *done may come true before the poll of a turn, which would then sleep for nothing: nap shortly. */
+		loop_turn(l, end - now < RUN_UNTIL_NAP_MS ? (unsigned)(end - now) : RUN_UNTIL_NAP_MS);
 	}
 	return *done;
 }
