@@ -13,11 +13,15 @@
 #include "base/vec.h"
 #include "crypto/keys.h"
 
-#define BITS 6
+/*
+ * Sixteen children: a full leaf gives leaves of two, which are then filled up. With sixty-four, most leaves of a map
+ * that has just grown hold nothing or one, and the map is five times as large as its entries.
+ */
+#define BITS 4
 #define FAN (1u << BITS)
 #define LEAF_SPLIT 32
-#define LEAF_START 8
-#define DEPTH_MAX 10 /* 60 bits of the hash; deeper leaves just grow */
+#define LEAF_START 4
+#define DEPTH_MAX 15 /* 60 bits of the hash; deeper leaves just grow */
 
 struct entry {
 	uint64_t hash, val;

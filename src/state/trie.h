@@ -1,7 +1,7 @@
 /*
  * state/trie.h -- a map from hashes to values, copied on write: the look-up indexes of snapshots and drafts.
  *
- *     root -> 64 children by six bits of the hash -> ... -> leaf of up to 32 entries
+ *     root -> 16 children by four bits of the hash -> ... -> leaf of up to 32 entries
  *
  * A root is a counted pointer, NULL the empty map. Two roots share all they have in common; to change one costs a few
  * nodes along one path, or nothing but the entry while nobody else holds that path. So a savepoint is trie_ref(), a
