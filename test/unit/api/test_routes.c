@@ -1,0 +1,292 @@
+/*
+ * Every route of API v1 against expectations written as data: good, missing, wrong type, not found, conflict; and every
+ * route by every kind of credential. A case runs against what the cases above it left behind.
+ */
+#include "api/api.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "http/client.h"
+#include "http/server.h"
+#include "net/pipe.h"
+#include "store/store.h"
+
+struct fixture {
+	struct fake_disk *disk;
+	struct state *state;
+	struct loop *loop;
+	struct api *api;
+	struct http_router *open, *guarded; /* as behind the local socket, and as strangers reach it */
+	struct http_server *servers[2];
+	char key[KEY_SECRET_TEXT_MAX];
+	struct snapshot *snap;
+	/* the answer of the last call */
+	bool done;
+	enum status status;
+	int code;
+	char *body;
+	size_t n;
+};
+
+static struct fixture f;
+
+static void publish(void *arg, struct publication *p)
+{
+	(void)arg;
+	(void)p;
+}
+
+static struct snapshot *snapshot(void *arg, struct loop *l)
+{
+	(void)arg;
+	(void)l;
+	snapshot_unref(&f.snap);
+	f.snap = state_snapshot(f.state);
+	return f.snap;
+}
+
+static struct http_router *router(http_check_fn *check)
+{
+	struct http_router *r = http_router_new();
+
+	http_router_set_check(r, check, f.api);
+	api_add_routes(f.api, r);
+	return r;
+}
+
+static int set_up(void **state)
+{
+	struct store *store = NULL;
+	struct tailnet_settings *settings = tailnet_settings_new();
+
+	(void)state;
+	settings_set_text(&settings->server_url, "http://127.0.0.1:8080");
+	assert_int_equal(ip_prefix_parse(BYTES_LIT("100.64.0.0/10"), &settings->prefix4), ST_OK);
+	f.disk = fake_disk_new();
+	assert_int_equal(store_open_fake(f.disk, &store, NULL), ST_OK);
+	assert_int_equal(state_open(&(struct state_opts){ .store = store, .settings = settings, .publish = publish }, &f.state, NULL), ST_OK);
+	tailnet_settings_unref(&settings);
+	f.loop = loop_new(0);
+	f.api = api_new(&(struct api_opts){ .state = f.state, .snapshot = snapshot, .policy_in_database = true });
+	f.open = router(api_check_local);
+	f.guarded = router(api_check);
+	api_set_router(f.api, f.guarded);
+	f.servers[0] = http_server_new(f.loop, &(struct http_server_opts){ .router = f.open });
+	f.servers[1] = http_server_new(f.loop, &(struct http_server_opts){ .router = f.guarded });
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	free(f.body);
+	http_server_free(&f.servers[0]);
+	http_server_free(&f.servers[1]);
+	state_close(&f.state);
+	for (int i = 0; i < 4; i++)
+		loop_turn(f.loop, 0);
+	snapshot_unref(&f.snap);
+	loop_free(&f.loop);
+	http_router_free(&f.open);
+	http_router_free(&f.guarded);
+	api_free(&f.api);
+	fake_disk_free(&f.disk);
+	return 0;
+}
+
+static void answered(void *arg, enum status s, const struct http_answer *a)
+{
+	(void)arg;
+	f.status = s;
+	free(f.body);
+	f.body = NULL;
+	if (a != NULL) {
+		f.code = a->status;
+		f.body = bytes_strdup(a->body);
+		f.n = a->body.n;
+	}
+	f.done = true;
+}
+
+/* door 0: local, 1: guarded. */
+static void call(int door, const char *method, const char *target, const char *authorization, const char *body)
+{
+	struct http_header h[2] = { { "authorization", authorization } };
+	struct stream *near = NULL, *far = NULL;
+	struct http_client *c;
+
+	pipe_pair(f.loop, &near, &far);
+	http_server_accept(f.servers[door], far);
+	c = http_client_new(near);
+	f.done = false;
+	f.code = 0;
+	http_client_send(c, &(struct http_client_req){ .method = method, .target = target, .host = "x", .headers = h,
+						       .n_headers = authorization != NULL, .body = bytes_of_str(body) },
+			 answered, NULL);
+	assert_true(loop_run_until(f.loop, &f.done, 10000));
+	http_client_free(&c);
+	loop_turn(f.loop, 0);
+}
+
+struct api_case {
+	const char *why, *method, *target, *body;
+	int code;
+	const char *has; /* part of the answer; NULL: not looked at */
+};
+
+static const struct api_case cases[] = {
+	{ "no users yet", "GET", "/api/v1/user", NULL, 200, "{\"users\":[]}" },
+	{ "create", "POST", "/api/v1/user", "{\"name\":\"alice\",\"displayName\":\"Alice A\",\"email\":\"alice@example.com\"}", 200, "\"id\":\"1\"" },
+	{ "the first user owns the tailnet", "GET", "/api/v1/user?name=alice", NULL, 200, "\"role\":\"owner\"" },
+	{ "a name is given once", "POST", "/api/v1/user", "{\"name\":\"alice\"}", 409, "\"status\":409" },
+	{ "an empty name", "POST", "/api/v1/user", "{\"name\":\"\"}", 400, NULL },
+	{ "a name of another type", "POST", "/api/v1/user", "{\"name\":{}}", 422, "body.name" },
+	{ "no body", "POST", "/api/v1/user", NULL, 400, "request body is required" },
+	{ "no JSON", "POST", "/api/v1/user", "{\"name\"", 400, "not JSON" },
+	{ "no object", "POST", "/api/v1/user", "[]", 422, "expected object" },
+	{ "unknown members are passed over", "POST", "/api/v1/user", "{\"name\":\"bobby\",\"shoe\":42}", 200, "\"name\":\"bobby\"" },
+	{ "by id", "GET", "/api/v1/user?id=2", NULL, 200, "bobby" },
+	{ "an id that is none", "GET", "/api/v1/user?id=x", NULL, 400, "invalid id" },
+	{ "rename", "POST", "/api/v1/user/2/rename/robert", NULL, 200, "\"name\":\"robert\"" },
+	{ "rename nobody", "POST", "/api/v1/user/77/rename/xy", NULL, 404, NULL },
+	{ "rename to a taken name", "POST", "/api/v1/user/2/rename/alice", NULL, 409, NULL },
+	{ "a role", "POST", "/api/v1/user/2/role", "{\"role\":\"admin\"}", 200, "\"role\":\"admin\"" },
+	{ "no such role", "POST", "/api/v1/user/2/role", "{\"role\":\"king\"}", 422, "body.role" },
+	{ "the last owner stays", "POST", "/api/v1/user/1/role", "{\"role\":\"member\"}", 400, NULL },
+	{ "delete", "DELETE", "/api/v1/user/2", NULL, 200, "{}" },
+	{ "delete twice", "DELETE", "/api/v1/user/2", NULL, 404, NULL },
+	{ "delete what is no id", "DELETE", "/api/v1/user/x", NULL, 400, "invalid user id" },
+
+	{ "no keys yet", "GET", "/api/v1/preauthkey", NULL, 200, "{\"preAuthKeys\":[]}" },
+	{ "a key", "POST", "/api/v1/preauthkey", "{\"user\":\"1\",\"reusable\":true,\"expiration\":\"2099-01-01T00:00:00Z\"}", 200, "hskey-auth-" },
+	{ "ids may be numbers", "POST", "/api/v1/preauthkey", "{\"user\":1}", 200, "hskey-auth-" },
+	{ "no expiration is an hour, not the past", "POST", "/api/v1/preauthkey", "{\"user\":\"1\",\"expiration\":null}", 200, "\"expiration\":\"2" },
+	{ "listed without the secret", "GET", "/api/v1/preauthkey", NULL, 200, "-***\"" },
+	{ "neither user nor tags", "POST", "/api/v1/preauthkey", "{}", 400, "auth-key must be either tagged or owned by user" },
+	{ "a malformed tag", "POST", "/api/v1/preauthkey", "{\"aclTags\":[\"x\"]}", 400, "tag" },
+	{ "tags are a list", "POST", "/api/v1/preauthkey", "{\"aclTags\":\"tag:x\"}", 422, "body.aclTags" },
+	{ "no such user", "POST", "/api/v1/preauthkey", "{\"user\":\"99\"}", 404, NULL },
+	{ "a time that is none", "POST", "/api/v1/preauthkey", "{\"user\":\"1\",\"expiration\":\"soon\"}", 422, "body.expiration" },
+	{ "expire", "POST", "/api/v1/preauthkey/expire", "{\"id\":\"1\"}", 200, "{}" },
+	{ "expire nothing", "POST", "/api/v1/preauthkey/expire", "{\"id\":\"99\"}", 404, NULL },
+	{ "expire without an id", "POST", "/api/v1/preauthkey/expire", "{}", 400, "invalid key id" },
+	{ "delete a key", "DELETE", "/api/v1/preauthkey?id=1", NULL, 200, "{}" },
+	{ "delete it twice", "DELETE", "/api/v1/preauthkey?id=1", NULL, 404, NULL },
+	{ "delete without an id", "DELETE", "/api/v1/preauthkey", NULL, 400, NULL },
+
+	{ "an API key", "POST", "/api/v1/apikey", "{\"expiration\":\"2099-01-01T00:00:00Z\"}", 200, "{\"apiKey\":\"hskey-api-" },
+	{ "listed masked", "GET", "/api/v1/apikey", NULL, 200, "-***" },
+	{ "expire by neither", "POST", "/api/v1/apikey/expire", "{}", 400, "must provide id or prefix" },
+	{ "expire by both", "POST", "/api/v1/apikey/expire", "{\"id\":\"1\",\"prefix\":\"x\"}", 400, "not both" },
+	{ "expire by id; pre-auth and API keys are numbered together", "POST", "/api/v1/apikey/expire", "{\"id\":\"4\"}", 200, "{}" },
+	{ "delete nothing", "DELETE", "/api/v1/apikey/000000000000", NULL, 404, NULL },
+
+	{ "no nodes", "GET", "/api/v1/node", NULL, 200, "{\"nodes\":[]}" },
+	{ "nodes of nobody", "GET", "/api/v1/node?user=nobody", NULL, 404, "user not found" },
+	{ "no such node", "GET", "/api/v1/node/7", NULL, 404, "node not found" },
+	{ "a node id that is none", "GET", "/api/v1/node/x", NULL, 400, "node_id" },
+	{ "delete no node", "DELETE", "/api/v1/node/7", NULL, 404, NULL },
+	{ "expire no node", "POST", "/api/v1/node/7/expire", NULL, 404, NULL },
+	{ "both ways to expire", "POST", "/api/v1/node/7/expire", "{\"expiry\":\"2099-01-01T00:00:00Z\",\"disableExpiry\":true}", 400, "cannot set both" },
+	{ "rename no node", "POST", "/api/v1/node/7/rename/x", NULL, 404, NULL },
+	{ "no tags", "POST", "/api/v1/node/7/tags", "{\"tags\":[]}", 400, "cannot remove all tags" },
+	{ "a route that is none", "POST", "/api/v1/node/7/approve_routes", "{\"routes\":[\"10.0.0.0\"]}", 400, "parsing route" },
+	{ "backfill unasked", "POST", "/api/v1/node/backfillips", NULL, 400, "not confirmed" },
+	{ "backfill", "POST", "/api/v1/node/backfillips?confirmed=true", NULL, 200, "{\"changes\":[]}" },
+	{ "an auth id that is none", "POST", "/api/v1/auth/register", "{\"user\":\"alice\",\"authId\":\"x\"}", 400, "invalid prefix" },
+	{ "an auth id too short", "POST", "/api/v1/auth/register", "{\"user\":\"alice\",\"authId\":\"hskey-authreq-1\"}", 400, "expected 38, got 15" },
+	{ "admit for nobody", "POST", "/api/v1/auth/register", "{\"user\":\"nobody\",\"authId\":\"hskey-authreq-0123456789abcdef01234567\"}", 404, "user not found" },
+	{ "admit what does not wait", "POST", "/api/v1/auth/register", "{\"user\":\"alice\",\"authId\":\"hskey-authreq-0123456789abcdef01234567\"}", 404, NULL },
+	{ "approve what does not wait", "POST", "/api/v1/auth/approve", "{\"authId\":\"hskey-authreq-0123456789abcdef01234567\"}", 404, NULL },
+	{ "reject what does not wait", "POST", "/api/v1/auth/reject", "{\"authId\":\"hskey-authreq-0123456789abcdef01234567\"}", 404, NULL },
+
+	{ "no policy", "GET", "/api/v1/policy", NULL, 404, "acl policy not found" },
+	{ "a policy that does not parse", "PUT", "/api/v1/policy", "{\"policy\":\"{\"}", 400, "setting policy" },
+	{ "a policy", "PUT", "/api/v1/policy", "{\"policy\":\"{\\\"acls\\\":[]}\"}", 200, "acls" },
+	{ "read back", "GET", "/api/v1/policy", NULL, 200, "{\\\"acls\\\":[]}" },
+	{ "check", "POST", "/api/v1/policy/check", "{\"policy\":\"{}\"}", 200, "{}" },
+	{ "check a bad one", "POST", "/api/v1/policy/check", "{\"policy\":\"{\\\"acls\\\":3}\"}", 400, NULL },
+	{ "checking changed nothing", "GET", "/api/v1/policy", NULL, 200, "{\\\"acls\\\":[]}" },
+
+	{ "who did what", "GET", "/api/v1/audit?limit=5", NULL, 200, "\"actor\":\"local\"" },
+	{ "a time that is none", "GET", "/api/v1/audit?since=x", NULL, 422, "RFC 3339" },
+	{ "health", "GET", "/api/v1/health", NULL, 200, "{\"databaseConnectivity\":true}" },
+	{ "the description", "GET", "/api/v1/openapi.json", NULL, 200, "\"openapi\":\"3.1.0\"" },
+	{ "its older form", "GET", "/api/v1/openapi-3.0.yaml", NULL, 200, "\"openapi\":\"3.0.3\"" },
+	{ "no such path", "GET", "/api/v1/nothing", NULL, 404, NULL },
+	{ "no such method", "PATCH", "/api/v1/user", NULL, 405, NULL },
+};
+
+static void every_route_answers_as_written(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const struct api_case *c = &cases[i];
+
+		call(0, c->method, c->target, NULL, c->body);
+		if (f.status != ST_OK || f.code != c->code || (c->has != NULL && strstr(f.body, c->has) == NULL))
+			fail_msg("%s: %s %s: %d %s", c->why, c->method, c->target, f.code, f.body);
+	}
+}
+
+/* ---- who may ---- */
+
+static void strangers_get_nothing_but_what_is_public(void **state)
+{
+	static const char *const credentials[] = { NULL, "", "Bearer ", "Bearer nonsense", "bearer x", "Basic eDp4",
+						   "Bearer hskey-api-000000000000-0000000000000000000000000000000000000000000000000000000000000000" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		for (size_t k = 0; k < sizeof credentials / sizeof *credentials; k++) {
+			bool public = strstr(cases[i].target, "openapi") != NULL;
+
+			if (cases[i].code == 405 || strstr(cases[i].target, "/nothing") != NULL)
+				continue;
+			call(1, cases[i].method, cases[i].target, credentials[k], cases[i].body);
+			if (f.code != (public ? 200 : 401))
+				fail_msg("%s %s with %s: %d", cases[i].method, cases[i].target,
+					 credentials[k] != NULL ? credentials[k] : "nothing", f.code);
+			if (!public)
+				assert_non_null(strstr(f.body, "Unauthorized"));
+		}
+	}
+}
+
+static void a_good_key_opens_and_an_expired_one_does_not(void **state)
+{
+	char bearer[KEY_SECRET_TEXT_MAX + 16], *from, *to;
+
+	(void)state;
+	call(0, "POST", "/api/v1/apikey", NULL, "{\"expiration\":\"2099-01-01T00:00:00Z\"}");
+	from = strstr(f.body, "hskey-api-");
+	assert_non_null(from);
+	to = strchr(from, '"');
+	snprintf(bearer, sizeof bearer, "Bearer %.*s", (int)(to - from), from);
+	call(1, "GET", "/api/v1/user", bearer, NULL);
+	assert_int_equal(f.code, 200);
+	call(1, "POST", "/api/v1/user", bearer, "{\"name\":\"carol\"}");
+	assert_int_equal(f.code, 200);
+	call(0, "GET", "/api/v1/audit?limit=1", NULL, NULL);
+	assert_non_null(strstr(f.body, "\"actor\":\"api key "));
+	call(1, "GET", "/api/v1/apikey", bearer, NULL);
+	assert_non_null(strstr(f.body, "\"lastSeen\":\"2"));
+	call(0, "POST", "/api/v1/apikey/expire", NULL, "{\"id\":\"5\"}");
+	assert_int_equal(f.code, 200);
+	call(1, "GET", "/api/v1/user", bearer, NULL);
+	assert_int_equal(f.code, 401);
+}
+
+int main(void)
+{
+	const struct CMUnitTest t[] = {
+		cmocka_unit_test(every_route_answers_as_written),
+		cmocka_unit_test(strangers_get_nothing_but_what_is_public),
+		cmocka_unit_test(a_good_key_opens_and_an_expired_one_does_not),
+	};
+	return cmocka_run_group_tests(t, set_up, tear_down);
+}
