@@ -337,7 +337,8 @@ static void check_lost(struct netmap *m, struct json_object *a, struct json_obje
 	static const char *const clearing[] = { "HomeDERP", "Cap", "Endpoints", "KeySignature" };
 
 	for (size_t i = 0; i < 2; i++)
-		if (!get(a, both_ways[i]) != !get(b, both_ways[i]))
+		/* When it was last seen does not matter while it is online. */
+		if (!get(a, both_ways[i]) != !get(b, both_ways[i]) && !(i == 1 && json_object_get_boolean(get(b, "Online"))))
 			violate(m, NETMAP_CHANGE_LOST, "%s of node %lld from or to unknown", both_ways[i], (long long)num(b, "ID"));
 	for (size_t i = 0; i < 4; i++)
 		if (get(a, clearing[i]) && !get(b, clearing[i]))
@@ -703,6 +704,12 @@ static void hold_of(struct holdings *h, struct json_object *node)
 		hold(h, json_object_get_string(json_object_array_get_idx(addrs, i)), id, NETMAP_ADDRESS_TWICE);
 }
 
+static void sort_holdings(struct holdings *h)
+{
+	if (h->v.n)
+		qsort(h->v.v, h->v.n, sizeof h->v.v[0], by_what);
+}
+
 static void check_twice(struct netmap *m)
 {
 	struct holdings h = { 0 };
@@ -711,7 +718,7 @@ static void check_twice(struct netmap *m)
 		hold_of(&h, m->self);
 	for (size_t i = 0; i < m->peers.n; i++)
 		hold_of(&h, m->peers.v[i].o);
-	qsort(h.v.v, h.v.n, sizeof h.v.v[0], by_what);
+	sort_holdings(&h);
 	for (size_t i = 1; i < h.v.n; i++)
 		if (strcmp(h.v.v[i].what, h.v.v[i - 1].what) == 0 && h.v.v[i].id != h.v.v[i - 1].id)
 			violate(m, h.v.v[i].kind, "%s: %lld and %lld", h.v.v[i].what, (long long)h.v.v[i - 1].id,
@@ -732,8 +739,8 @@ static void check_moved(struct netmap *m)
 		if (p)
 			hold_of(&now, p);
 	}
-	qsort(old.v.v, old.v.n, sizeof old.v.v[0], by_what);
-	qsort(now.v.v, now.v.n, sizeof now.v.v[0], by_what);
+	sort_holdings(&old);
+	sort_holdings(&now);
 	for (size_t i = 0, k = 0; i < old.v.n && k < now.v.n;) {
 		int c = strcmp(old.v.v[i].what, now.v.v[k].what);
 
