@@ -54,7 +54,8 @@ enum status cli_configtest(struct cli_ctx *c)
 
 	buf_init(&text, 1u << 20);
 	config_report_print(&report, &text);
-	fwrite(text.p, 1, text.n, stderr);
+	if (text.n > 0)
+		fwrite(text.p, 1, text.n, stderr);
 	if (s != ST_OK)
 		err_set(&c->err, "configuration: %zu error(s)", report.n_errors);
 	buf_release(&text);

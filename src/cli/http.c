@@ -186,7 +186,9 @@ static enum status reach(struct cli_ctx *c, const char *method, const char *url,
 	}
 	while ((s = attempt(c, method, url, body, answer, code_out)) == ST_AGAIN) {
 		if (clock_mono_ns() + pause_ns >= c->http->deadline_ns) {
-			err_prefix(&c->err, "is the server running?");
+			if (c->http->config->cli.address[0] == '\0')
+				err_set(&c->err, "no server listens at the socket \"%s\"; is it running, with this configuration?",
+					c->http->config->unix_socket);
 			return ST_IO;
 		}
 		usleep((useconds_t)(pause_ns / 1000));

@@ -103,7 +103,8 @@ static void reload_config(struct server *srv)
 		buf_init(&text, 1u << 20);
 		config_report_print(&report, &text);
 		log_error("configuration refused, the old one stays in force", LOG_END);
-		fwrite(text.p, 1, text.n, stderr);
+		if (text.n > 0)
+			fwrite(text.p, 1, text.n, stderr);
 		buf_release(&text);
 		config_report_release(&report);
 		return;

@@ -72,7 +72,8 @@ static enum status load_config(struct server *srv, const char *path)
 	s = config_load(&(struct config_source){ .path = path, .env = environ, .purpose = CONFIG_FOR_SERVER }, &srv->config, &report);
 	buf_init(&text, 1u << 20);
 	config_report_print(&report, &text);
-	fwrite(text.p, 1, text.n, stderr);
+	if (text.n > 0)
+		fwrite(text.p, 1, text.n, stderr);
 	buf_release(&text);
 	config_report_release(&report);
 	if (s == ST_OK)
