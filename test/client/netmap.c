@@ -80,6 +80,10 @@ static int64_t num(struct json_object *o, const char *name)
 	return json_object_is_type(v, json_type_int) ? json_object_get_int64(v) : 0;
 }
 
+#define each_member(o, it)                                                                                          \
+	for (struct json_object_iterator it = json_object_iter_begin(o), it##_end = json_object_iter_end(o);         \
+	     !json_object_iter_equal(&it, &it##_end); json_object_iter_next(&it))
+
 static size_t len(struct json_object *arr)
 {
 	return json_object_is_type(arr, json_type_array) ? json_object_array_length(arr) : 0;
@@ -313,7 +317,9 @@ static int half_difference(struct json_object *a, struct json_object *b)
 {
 	int d = 0;
 
-	json_object_object_foreach(a, name, v) {
+	each_member(a, it) {
+		const char *name = json_object_iter_peek_name(&it);
+		struct json_object *v = json_object_iter_peek_value(&it);
 		if (same(v, get(b, name)))
 			continue;
 		if (!named_in(name, sizeof patchable / sizeof patchable[0]))
@@ -431,7 +437,9 @@ static void apply_flags(struct netmap *m, struct json_object *map, const char *m
 		violate(m, NETMAP_BAD_FIELD, "change of %s", member);
 		return;
 	}
-	json_object_object_foreach(map, key, v) {
+	each_member(map, it) {
+		const char *key = json_object_iter_peek_name(&it);
+		struct json_object *v = json_object_iter_peek_value(&it);
 		struct json_object *p = peer_for_change(m, strtoll(key, NULL, 10), unknown);
 		char now[RFC3339_MAX];
 
@@ -618,7 +626,9 @@ static void apply_filters(struct netmap *m, struct json_object *frame)
 		json_object_put(m->filters);
 		m->filters = json_object_new_object();
 	}
-	json_object_object_foreach(sets, name, rules) {
+	each_member(sets, it) {
+		const char *name = json_object_iter_peek_name(&it);
+		struct json_object *rules = json_object_iter_peek_value(&it);
 		if (strcmp(name, "*") == 0)
 			continue;
 		if (rules)
@@ -636,7 +646,9 @@ static bool derp_ok(struct json_object *map)
 
 	if (!json_object_is_type(regions, json_type_object))
 		return false;
-	json_object_object_foreach(regions, id, r) {
+	each_member(regions, it) {
+		const char *id = json_object_iter_peek_name(&it);
+		struct json_object *r = json_object_iter_peek_value(&it);
 		if (atoi(id) > 0 && atoi(id) <= 65535 && len(get(r, "Nodes")) > 0)
 			return true;
 	}
@@ -771,7 +783,9 @@ static bool costs_rebuild(struct json_object *f)
 /* A message that says nothing but the time. */
 static bool says_nothing(struct json_object *f)
 {
-	json_object_object_foreach(f, name, v) {
+	each_member(f, it) {
+		const char *name = json_object_iter_peek_name(&it);
+		struct json_object *v = json_object_iter_peek_value(&it);
 		if (strcmp(name, "ControlTime") == 0 || !v)
 			continue;
 		if (json_object_is_type(v, json_type_array) && len(v) == 0 && strcmp(name, "PacketFilter") != 0 &&
@@ -963,9 +977,8 @@ size_t netmap_rules(const struct netmap *m)
 {
 	size_t n = 0;
 
-	json_object_object_foreach(m->filters, name, rules) {
-		(void)name;
-		n += len(rules);
+	each_member(m->filters, it) {
+		n += len(json_object_iter_peek_value(&it));
 	}
 	return n;
 }
