@@ -2,7 +2,8 @@
  * server/edge.c -- listeners on every loop, TLS, and the routers behind them.
  *
  * Three doors: listen_addr for clients and people, a Unix socket for the local command line, metrics_listen_addr for
- * whoever watches. Each has a router of its own, so that what belongs behind one can never be reached through another.
+ * whoever watches; and a fourth for the challenges of ACME by HTTP-01. Each has a router of its own, so that what belongs
+ * behind one can never be reached through another.
  */
 #include "server/server_priv.h"
 
@@ -11,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "acme/acme.h"
 #include "base/vec.h"
 
 #define SD_FIRST_FD 3 /* where socket activation hands over descriptors */
@@ -44,6 +46,13 @@ static void accepted_metrics(void *arg, struct stream *s)
 	struct server_loop *sl = arg;
 
 	http_server_accept(sl->metrics, s);
+}
+
+static void accepted_challenge(void *arg, struct stream *s)
+{
+	struct server_loop *sl = arg;
+
+	http_server_accept(sl->challenges, s);
 }
 
 static bool is_trusted_proxy(void *arg, const struct net_addr *a)
@@ -189,6 +198,28 @@ static enum status open_metrics(struct server *srv, struct err *err)
 	return s;
 }
 
+/* Where the authority looks for its challenge, in the clear; port 80 unless it is configured. */
+static enum status open_challenges(struct server *srv, struct err *err)
+{
+	struct config_listen at = srv->config->tls_letsencrypt_listen;
+	struct server_loop *sl = &srv->loops[0];
+	struct net_addr addr;
+	enum status s;
+
+	if (srv->acme_router == NULL)
+		return ST_OK;
+	if (at.text[0] == '\0')
+		at = (struct config_listen){ .text = "", .host = "", .port = 80 };
+	sl->challenges = new_http(sl, srv->acme_router);
+	s = addr_of(&at, "tls_letsencrypt_listen", &addr, err);
+	if (s == ST_OK)
+		s = listener_open(sl->loop, &addr, &(struct listener_opts){ .limits = srv->limits }, accepted_challenge, sl,
+				  &sl->challenges_listener, err);
+	if (s != ST_OK)
+		err_prefix(err, "tls_letsencrypt_listen");
+	return s;
+}
+
 /* ---- TLS ---- */
 
 static void certificate_read(void *arg, enum status s, const struct err *err)
@@ -203,17 +234,22 @@ static void certificate_read(void *arg, enum status s, const struct err *err)
 static enum status open_tls(struct server *srv, struct err *err)
 {
 	const struct config *c = srv->config;
-	enum status s;
+	struct net_tls_server_opts o = { .handshake_ms = ms_of(c->server.timeouts.handshake_ns) };
+	enum status s = ST_OK;
 
-	if (c->tls_cert_path[0] == '\0')
-		return ST_OK;
-	s = net_tls_files_new(srv->main, c->tls_cert_path, c->tls_key_path, certificate_read, srv, &srv->tls_files, err);
-	if (s == ST_OK)
-		s = net_tls_server_new(&(struct net_tls_server_opts){ .provider = net_tls_files_provider(srv->tls_files),
-								      .handshake_ms = ms_of(c->server.timeouts.handshake_ns) },
-				       &srv->tls, err);
-	if (s != ST_OK)
-		err_prefix(err, "tls_cert_path");
+	if (c->tls_letsencrypt_hostname[0] != '\0') {
+		s = server_acme_open(srv, err);
+		if (s == ST_OK)
+			o.provider = acme_provider(srv->acme);
+	} else if (c->tls_cert_path[0] != '\0') {
+		s = net_tls_files_new(srv->main, c->tls_cert_path, c->tls_key_path, certificate_read, srv, &srv->tls_files, err);
+		if (s == ST_OK)
+			o.provider = net_tls_files_provider(srv->tls_files);
+		else
+			err_prefix(err, "tls_cert_path");
+	}
+	if (s == ST_OK && o.provider.find != NULL)
+		s = net_tls_server_new(&o, &srv->tls, err);
 	return s;
 }
 
@@ -267,6 +303,8 @@ enum status server_edge_open(struct server *srv, struct err *err)
 		s = open_local(srv, err);
 	if (s == ST_OK)
 		s = open_metrics(srv, err);
+	if (s == ST_OK)
+		s = open_challenges(srv, err);
 	return s;
 }
 
@@ -299,11 +337,13 @@ static void drain_loop(void *arg)
 	listener_close(&sl->listener);
 	listener_close(&sl->local_listener);
 	listener_close(&sl->metrics_listener);
+	listener_close(&sl->challenges_listener);
 	control_loop_drain(sl->control, limit_ms / 2);
 	if (sl->local != NULL)
 		http_server_free(&sl->local);
 	if (sl->metrics != NULL)
 		http_server_free(&sl->metrics);
+	http_server_free(&sl->challenges);
 	http_server_drain(sl->http, limit_ms, loop_drained, sl);
 }
 
@@ -323,13 +363,16 @@ void server_edge_close(struct server *srv)
 		listener_close(&sl->listener);
 		listener_close(&sl->local_listener);
 		listener_close(&sl->metrics_listener);
+		listener_close(&sl->challenges_listener);
 		http_server_free(&sl->local);
 		http_server_free(&sl->metrics);
+		http_server_free(&sl->challenges);
 		http_server_free(&sl->http);
 	}
 	conn_limits_unref(&srv->limits);
 	net_tls_server_free(&srv->tls);
 	net_tls_files_free(&srv->tls_files);
+	server_acme_close(srv);
 	http_router_free(&srv->router);
 	http_router_free(&srv->local_router);
 	http_router_free(&srv->metrics_router);

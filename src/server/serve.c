@@ -88,11 +88,6 @@ static enum status refuse_unserved(const struct config *c, struct err *err)
 		err_set(err, "database.type: postgres is not served by this version; use sqlite");
 		return ST_UNSUPPORTED;
 	}
-	if (c->tls_letsencrypt_hostname[0] != '\0') {
-		err_set(err, "tls_letsencrypt_hostname: certificates by ACME are not served by this version; give tls_cert_path and "
-			     "tls_key_path, or put a proxy with TLS in front");
-		return ST_UNSUPPORTED;
-	}
 	if (c->server.replica.enabled) {
 		err_set(err, "server.replica: several replicas are not served by this version");
 		return ST_UNSUPPORTED;
@@ -334,6 +329,7 @@ static enum status start(struct server *srv, struct err *err)
 		s = start_loops(srv, err);
 	if (s == ST_OK) {
 		server_derp_map_start(srv);
+		server_acme_start(srv);
 		if (srv->oidc != NULL)
 			oidc_start(srv->oidc);
 	}

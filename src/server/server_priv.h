@@ -37,7 +37,8 @@ struct server_loop {
 	struct http_server *http;       /* everything on listen_addr */
 	struct http_server *local;      /* API on the Unix socket; loop 0 only */
 	struct http_server *metrics;    /* metrics and debug; loop 0 only */
-	struct listener *listener, *local_listener, *metrics_listener;
+	struct http_server *challenges; /* HTTP-01 of ACME; loop 0 only */
+	struct listener *listener, *local_listener, *metrics_listener, *challenges_listener;
 	struct stun_server *stun; /* derp/stun_server.h; NULL: none */
 	struct control_loop *control;
 	bool drained;
@@ -58,6 +59,8 @@ struct server {
 	struct conn_limits *limits;
 	struct net_tls_server *tls;    /* NULL: plain HTTP */
 	struct net_tls_files *tls_files;
+	struct acme *acme;             /* acme/acme.h; NULL: certificates are files, or none */
+	struct http_router *acme_router; /* of the listener for challenges; NULL: none */
 	struct server_loop loops[SERVER_LOOPS_MAX];
 	unsigned n_loops;
 	struct file_watch *policy_watch, *records_watch;
@@ -78,6 +81,12 @@ enum status server_edge_open(struct server *srv, struct err *err) MUST_CHECK;
 void server_edge_close(struct server *srv);
 /** Stop accepting and end what is open, spread over the configured time; done(arg) on the main loop. */
 void server_edge_drain(struct server *srv, loop_fn *done, void *arg);
+
+/* acme.c: certificates from an ACME authority */
+enum status server_acme_open(struct server *srv, struct err *err) MUST_CHECK;
+/** Orders may begin: the loops run, privileges are dropped. Does nothing unless it is configured. */
+void server_acme_start(struct server *srv);
+void server_acme_close(struct server *srv);
 
 /* pages.c: what a browser or a probe asks for */
 void server_pages_routes(struct server *srv, struct http_router *r);
