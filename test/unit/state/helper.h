@@ -41,8 +41,8 @@ struct answer {
 	pthread_mutex_t lock;
 	pthread_cond_t cond;
 	bool came;
-	enum status status;
-	struct err err;
+	enum status submitted, status;
+	struct err words, err; /* of the call itself; of what came */
 	struct node *node;
 	struct user *user;
 	struct preauth_key *preauth;
@@ -77,8 +77,6 @@ static inline void on_publish(void *arg, struct publication *p)
 
 static inline void world_init(struct world *w)
 {
-	struct err err;
-
 	memset(w, 0, sizeof *w);
 	pthread_mutex_init(&w->lock, NULL);
 	w->disk = fake_disk_new();
@@ -94,7 +92,6 @@ static inline void world_init(struct world *w)
 				       .publish = on_publish,
 				       .publish_arg = w,
 				       .clock = { clock_read_unix, clock_read_mono, &w->clock } };
-	(void)err;
 }
 
 static inline void world_open(struct world *w)
@@ -188,7 +185,9 @@ static inline enum status await(struct answer *a)
 /* Run a command and wait: CALL(&a, state_user_create, w->st, &req). The status is what came, at once or later. */
 #define CALL(a, fn, ...)                                                                           \
 	(answer_release(a), answer_init(a),                                                        \
-	 ((a)->status = fn(__VA_ARGS__, on_answer, (a), &(a)->err)) == ST_OK ? await(a) : (a)->status)
+	 ((a)->submitted = fn(__VA_ARGS__, on_answer, (a), &(a)->words)) == ST_OK ?               \
+		 await(a) :                                                                        \
+		 ((a)->err = (a)->words, (a)->submitted))
 
 static inline user_id make_user(struct world *w, const char *name)
 {
