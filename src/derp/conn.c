@@ -204,6 +204,7 @@ static struct dconn *conn_alloc(struct dloop *l, const struct derp_adopt *a, enu
 	c->role = (uint8_t)role;
 	c->state = D_LOGIN;
 	c->standing = DERP_STANDING_ONLY;
+	c->drop_why = DERP_DROP_queue;
 	c->fd = a->fd;
 	c->keep = a->keep;
 	c->not_ideal = a->not_ideal;

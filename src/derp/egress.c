@@ -24,8 +24,7 @@ static void on_drop(void *arg, enum outq_class class, size_t body)
 {
 	struct dconn *c = arg;
 
-	count_drop(c->l, c->state == D_CLOSED ? DERP_DROP_gone : DERP_DROP_queue, class == OUTQ_DISCO,
-	           body - DERP_PACKET_HEAD);
+	count_drop(c->l, (enum derp_drop)c->drop_why, class == OUTQ_DISCO, body - DERP_PACKET_HEAD);
 }
 
 /* What the connection holds, into the loop's sum. */
@@ -477,12 +476,8 @@ void egress_discard(struct dconn *c, enum derp_drop why)
 		i = s->next;
 	}
 	c->seg_first = c->seg_last = 0;
-	if (c->q) {
-		enum dstate state = (enum dstate)c->state;
-		c->state = D_CLOSED; /* on_drop: gone, not queue */
-		outq_free(&c->q, on_drop, c);
-		c->state = (uint8_t)state;
-	}
+	c->drop_why = (uint8_t)why;
+	outq_free(&c->q, on_drop, c);
 	c->l->queued -= (int64_t)c->q_bytes;
 	c->q_bytes = 0;
 	__atomic_store_n(&c->l->stats.queued_bytes, c->l->queued, __ATOMIC_RELAXED);

@@ -26,6 +26,9 @@
 #define LOAD_NS       1000000
 #define BUSY_FRAMES   25    /* in LOAD_NS: from here on waiting pays */
 #define ENOUGH_FRAMES 64    /* a turn that found so many needs no wait */
+#define PAYS_FRAMES   5     /* what a turn must find after a sleep for it to have paid */
+#define DOUBT_MIN     64    /* turns without sleep after one that did not pay; doubled each time up to */
+#define DOUBT_MAX     4096
 
 /* ---- mail ---- */
 
@@ -210,27 +213,48 @@ static double load_after(double load, int64_t elapsed_ns, uint64_t frames)
 	return load * kept + (double)frames;
 }
 
+/* Did the last sleep pay? Question and answer looks like load, too, but nobody sends more while he waits. */
+static void learn(struct dloop *l)
+{
+	if (!l->slept)
+		return;
+	l->slept = false;
+	if (l->turn_frames >= PAYS_FRAMES) {
+		l->doubt = 0;
+		return;
+	}
+	l->doubt = l->doubt ? (l->doubt < DOUBT_MAX ? l->doubt * 2 : DOUBT_MAX) : DOUBT_MIN;
+	l->awake_turns = l->doubt;
+}
+
 /*
  * What to do before the loop blocks. Two ways of spending a moment, for two kinds of traffic:
  *
  * - Under load many turns find one packet each, and the price of a turn is paid for every one. Sleep a little: the
- *   sockets fill, and one read and one write do for many.
+ *   sockets fill, and one read and one write do for many. If a sleep brought nothing, the next is long in coming.
  * - A packet alone that is soon followed by another (question and answer) pays most for waking up a sleeping
  *   processor. Look again for a little while instead of blocking. Only done while the last waits were short, for else
  *   it is wasted.
  */
 static void pause_well(struct dloop *l)
 {
-	int64_t now = clock_mono_ns();
-	bool soon = l->turn_began_ns - l->turn_ended_ns < SPIN_NS;
+	int64_t now;
+	bool soon;
 
 	if (!l->turn_reads)
 		return;
+	now = clock_mono_ns();
+	soon = l->turn_began_ns - l->turn_ended_ns < SPIN_NS;
 	l->load = load_after(l->load, now - l->turn_ended_ns, l->turn_frames);
 	l->quick = soon ? (l->quick < SPIN_TRUST ? l->quick + 1 : l->quick) : l->quick / 2;
-	if (l->r->set.batch_us != UINT32_MAX && l->load >= BUSY_FRAMES) {
-		if (l->turn_frames < ENOUGH_FRAMES)
+	learn(l);
+	if (l->awake_turns)
+		l->awake_turns--;
+	if (l->r->set.batch_us != UINT32_MAX && l->load >= BUSY_FRAMES && !l->awake_turns) {
+		if (l->turn_frames < ENOUGH_FRAMES) {
 			gather(l);
+			l->slept = true;
+		}
 	} else if (!l->r->set.no_spin && l->quick >= SPIN_TRUST / 2) {
 		spin(l, now + SPIN_NS);
 	}
@@ -630,7 +654,7 @@ struct derp_relay *derp_relay_new(const struct derp_settings *settings)
 	return r;
 }
 
-enum status derp_relay_attach(struct derp_relay *r, unsigned index, struct loop *loop)
+void derp_relay_attach(struct derp_relay *r, unsigned index, struct loop *loop)
 {
 	struct dloop *l = &r->loops[index];
 
@@ -639,7 +663,6 @@ enum status derp_relay_attach(struct derp_relay *r, unsigned index, struct loop 
 	l->attached = true;
 	l->region = xmalloc(REGION_SIZE);
 	loop_task_init(&l->end, loop, on_turn_end, l);
-	return ST_OK;
 }
 
 static void post_to_loops(struct derp_relay *r, enum mail_type type, struct bytes data)

@@ -70,8 +70,8 @@ struct derp_settings {
 
 /** settings is copied. Returned (derp_relay_free). */
 struct derp_relay *derp_relay_new(const struct derp_settings *settings);
-/** Start on a loop; index is 0..loops-1, each once. ST_IO: no descriptors left. */
-enum status derp_relay_attach(struct derp_relay *r, unsigned index, struct loop *loop) MUST_CHECK;
+/** Start on a loop; index is 0..loops-1, each once. */
+void derp_relay_attach(struct derp_relay *r, unsigned index, struct loop *loop);
 /** Close all connections and all that keeps the loops alive; each loop does so when it sees it. Any thread. */
 void derp_relay_shutdown(struct derp_relay *r);
 /** After shutdown, when all loops have returned. Clears *r, accepts NULL. */

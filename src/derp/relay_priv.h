@@ -149,6 +149,8 @@ struct dloop {
 	struct derp_limits limits;
 	uint64_t turn_frames, turn_reads; /* for batching */
 	double load;              /* frames of about the last millisecond */
+	bool slept;               /* before this turn */
+	unsigned doubt, awake_turns; /* turns without sleep: how many the next time, and how many are left */
 	unsigned quick;           /* rises with turns that follow soon upon each other */
 	int64_t turn_began_ns, turn_ended_ns;
 
@@ -210,7 +212,8 @@ struct dconn {
 	uint32_t seg_first, seg_last; /* index + 1 */
 	int fd;
 	uint8_t state, role, want, standing;
-	bool mesh, prober, not_ideal, home, touched, spoke_sent, registered, pong_due, paused, rest_eof;
+	uint8_t drop_why;           /* enum derp_drop of what its queue gives up */
+	bool mesh, prober, not_ideal, home, touched, spoke_sent, registered, pong_due, paused;
 	uint8_t app_len;
 	uint16_t port;
 	uint8_t ip[16];

@@ -64,10 +64,8 @@ static void write_stun(const struct stun_stats *st, struct buf *out)
 	head(out, "stun_requests_total", "counter", "datagrams, by what became of them");
 	buf_printf(out,
 	           "headscale_stun_requests_total{disposition=\"success\"} %" PRIu64 "\n"
-	           "headscale_stun_requests_total{disposition=\"not_stun\"} %" PRIu64 "\n"
-	           "headscale_stun_requests_total{disposition=\"read_error\"} %" PRIu64 "\n"
-	           "headscale_stun_requests_total{disposition=\"write_error\"} %" PRIu64 "\n",
-	           st->success, st->not_stun, st->read_error, st->write_error);
+	           "headscale_stun_requests_total{disposition=\"not_stun\"} %" PRIu64 "\n",
+	           st->success, st->not_stun);
 	head(out, "stun_addrfamily_total", "counter", "answers, by address family");
 	buf_printf(out,
 	           "headscale_stun_addrfamily_total{family=\"ipv4\"} %" PRIu64 "\n"

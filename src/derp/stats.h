@@ -97,7 +97,7 @@ struct derp_stats {
 
 /* UDP side; see derp/stun_server.h. */
 struct stun_stats {
-	uint64_t success, not_stun, read_error, write_error, ipv4, ipv6;
+	uint64_t success, not_stun, ipv4, ipv6;
 };
 
 /** Names of the reasons, as in metrics. Static. */

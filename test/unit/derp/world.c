@@ -25,7 +25,7 @@ void world_start(struct world *w)
 	w->relay = derp_relay_new(&w->set);
 	for (unsigned i = 0; i < w->n; i++) {
 		w->loops[i] = loop_new(i);
-		assert_int_equal(derp_relay_attach(w->relay, i, w->loops[i]), ST_OK);
+		derp_relay_attach(w->relay, i, w->loops[i]);
 	}
 	for (unsigned i = 0; i < w->n; i++)
 		assert_int_equal(loop_start(w->loops[i], &err), ST_OK);
