@@ -1,0 +1,48 @@
+/* mapper/view.c -- see mapper/mapper_priv.h. */
+#include "mapper/mapper_priv.h"
+
+void view_init(struct view *v, const struct access *x, const struct snapshot *s, uint32_t class_id)
+{
+	*v = (struct view){ .class_id = class_id, .a = arena_new() };
+	v->n_bits = x->ops->class_count(x->arg, s);
+	v->bits = ARENA_ARRAY(v->a, uint64_t, v->n_bits / 64 + 1);
+	if (class_id >= v->n_bits)
+		return; /* a node without a class: it sees nobody */
+	v->n_classes = x->ops->peers(x->arg, s, class_id, v->a, &v->classes);
+	for (size_t i = 0; i < v->n_classes; i++)
+		v->bits[v->classes[i] / 64] |= UINT64_C(1) << (v->classes[i] % 64);
+}
+
+void view_release(struct view *v)
+{
+	arena_free(&v->a);
+	*v = (struct view){ 0 };
+}
+
+uint64_t view_mask(const struct view *v, const struct page *p)
+{
+	uint64_t mask = 0;
+
+	for (uint64_t m = p->used; m != 0; m &= m - 1) {
+		unsigned i = (unsigned)__builtin_ctzll(m);
+
+		mask |= (uint64_t)view_sees(v, p->slot[i].class_id) << i;
+	}
+	return mask;
+}
+
+bool node_serves_prefix(const struct node *n, const struct ip_prefix *p)
+{
+	return prefix_list_has(n->approved_routes, p) && prefix_list_has(n->announced_routes, p);
+}
+
+bool node_serves(const struct node *n)
+{
+	if (n->announced_routes == NULL || n->approved_routes == NULL)
+		return false;
+	for (uint32_t i = 0; i < n->announced_routes->n; i++)
+		if (!ip_prefix_is_default(&n->announced_routes->v[i]) &&
+		    prefix_list_has(n->approved_routes, &n->announced_routes->v[i]))
+			return true;
+	return false;
+}
