@@ -18,11 +18,6 @@ bool node_is_router(const struct node *n)
 	return false;
 }
 
-static bool serves(const struct node *n, const struct ip_prefix *p)
-{
-	return prefix_list_has(n->announced_routes, p) && prefix_list_has(n->approved_routes, p);
-}
-
 bool facts_live(struct state *st, const struct node *n)
 {
 	const struct entry *e;
@@ -31,23 +26,6 @@ bool facts_live(struct state *st, const struct node *n)
 		return true;
 	e = state_entry(st, n->id);
 	return n->online && !n->router_down && !(e != NULL && e->relieved);
-}
-
-bool facts_stand_in(struct state *st, const struct snapshot *w, const struct node *n)
-{
-	for (size_t i = 0; i < st->routers.n; i++) {
-		const struct node *m = snapshot_node(w, st->routers.v[i]);
-
-		if (m == NULL || m->id == n->id || !facts_live(st, m))
-			continue;
-		for (uint32_t k = 0; n->announced_routes != NULL && k < n->announced_routes->n; k++) {
-			const struct ip_prefix *p = &n->announced_routes->v[k];
-
-			if (!ip_prefix_is_default(p) && serves(n, p) && serves(m, p))
-				return true;
-		}
-	}
-	return false;
 }
 
 static void add_attr(struct policy_node *f, struct policy_attr *attrs, const char *name, const char *value)

@@ -156,10 +156,9 @@ static void go_online(struct turn *t, struct entry *e, struct node *n)
 	e->leased = false;
 	n->online = true;
 	n->router_down = false; /* a reconnect clears what a probe found */
-	if (e->relieved) {
-		e->relieved = false;
+	if (e->relieved && node_is_router(n))
 		turn_touch(t, e->id);
-	}
+	e->relieved = false;
 }
 
 static enum status map_now(struct state *st, struct turn *t, struct command *c, struct err *err)
@@ -285,10 +284,10 @@ static enum status closed_now(struct state *st, struct turn *t, struct command *
 	if (--e->streams > 0)
 		return ST_OK;
 	count_down(st, e, st->o.offline_grace_ns);
-	if (node_is_router(n) && facts_stand_in(st, turn_world(t), n)) {
-		e->relieved = true;
+	/* Its routes go to a live router at once if there is one; the engine leaves them where they are if there is none. */
+	e->relieved = true;
+	if (node_is_router(n))
 		turn_touch(t, n->id);
-	}
 	return ST_OK;
 }
 

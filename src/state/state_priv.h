@@ -268,7 +268,7 @@ struct entry {
 	uint32_t streams;        /* open map streams */
 	bool heard;              /* told us of itself since this server started */
 	bool leased;             /* online from before a restart, not yet back */
-	bool relieved;           /* its last stream ended and a live router stands in: not to be elected */
+	bool relieved;           /* its last stream ended: a live router goes before it, though it still is "online" */
 	bool live_told;          /* what the policy engine believes */
 	bool dirty;              /* presence waits to be written */
 	unsigned facts_pending;  /* durable facts of map updates on their way */
@@ -306,8 +306,6 @@ void facts_update(struct turn *t, const struct snapshot *prev);
 bool facts_live(struct state *st, const struct node *n);
 /** Announced and approved prefixes, exit routes left out: it can be elected for something. */
 bool node_is_router(const struct node *n);
-/** Another live router serves a prefix of n. */
-bool facts_stand_in(struct state *st, const struct snapshot *w, const struct node *n);
 bool facts_auto_approves(struct state *st, const struct node *n, const struct ip_prefix *p);
 /** nodeAttrs ipPool: prefixes for n's IPv4 address; memory from a. */
 size_t facts_ip_pools(struct state *st, const struct node *n, struct arena *a, const struct ip_prefix **out);
