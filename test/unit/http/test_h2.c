@@ -24,6 +24,8 @@ struct call {
 	bool cancel_in_data;
 };
 
+static unsigned established;
+
 struct two {
 	struct world w;
 	struct h2_conn *server;
@@ -97,6 +99,8 @@ static void open_both(struct two *t, const struct h2_server_opts *so, uint32_t w
 	o.conn_data = t;
 	o.closed = on_server_closed;
 	t->server_end = t->w.end;
+	established = 0;
+	watch_established(t->w.end, &established);
 	t->server = h2_serve(t->w.srv, t->w.end, &o);
 	t->w.end = NULL;
 	t->client = h2_client_new(a, &(struct h2_client_opts){ .stream_window = window, .closed = on_client_closed, .arg = t });
@@ -150,8 +154,11 @@ static struct call *ask(struct two *t, int i, const char *method, const char *pa
 static void requests_are_answered(void **state)
 {
 	struct two *t = *state;
-	struct call *c = ask(t, 0, "GET", "/thing/a%20b?q=1", (struct bytes){ 0 });
+	struct call *c;
 
+	assert_int_equal(established, 0);
+	c = ask(t, 0, "GET", "/thing/a%20b?q=1", (struct bytes){ 0 });
+	assert_int_equal(established, 1);
 	assert_true(c->done);
 	assert_int_equal(c->end, ST_OK);
 	assert_int_equal(c->status, 200);

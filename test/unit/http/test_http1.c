@@ -197,6 +197,23 @@ static void methods_and_paths_are_told_apart(void **state)
 	assert_non_null(strstr(got(w), "GET /echo?q "));
 }
 
+static void a_whole_head_ends_the_time_as_a_stranger(void **unused)
+{
+	struct world w;
+	unsigned n = 0;
+
+	(void)unused;
+	world_init(&w);
+	watch_established(w.end, &n);
+	http_server_accept(w.srv, w.end);
+	w.end = NULL;
+	say(&w, "GET /echo HTTP/1.1\r\nHost: h\r\n");
+	assert_int_equal(n, 0);
+	say(&w, "\r\nGET /echo HTTP/1.1\r\nHost: h\r\n\r\n");
+	assert_int_equal(n, 1);
+	world_release(&w);
+}
+
 static void an_answer_may_come_later_and_requests_behind_it_wait(void **state)
 {
 	struct world *w = *state;
@@ -524,6 +541,7 @@ int main(void)
 		cmocka_unit_test(bad_requests_get_a_status_and_the_connection_closes),
 		T(continue_is_said_when_asked),
 		T(methods_and_paths_are_told_apart),
+		cmocka_unit_test(a_whole_head_ends_the_time_as_a_stranger),
 		T(an_answer_may_come_later_and_requests_behind_it_wait),
 		T(a_peer_that_goes_away_cancels),
 		T(an_end_of_file_cancels_too),

@@ -25,6 +25,7 @@ static const struct http_route routes[] = {
 	{ "GET", "/api/v1/node/self/deep/er", never, NULL, 1, .name = "deeper" },
 	{ "GET", "/assets/*", never, NULL, 1, .name = "assets" },
 	{ "GET", "/a/{x}/b/{y}", never, NULL, 1, .name = "two" },
+	{ "GET", "/a/*", never, NULL, 1, .name = "rest of a" },
 	{ "*", "/any", never, NULL, 1, .name = "any" },
 };
 
@@ -51,7 +52,8 @@ static void every_path_finds_its_route(void **state)
 		{ "GET", "/assets", "assets", "*", "" },
 		{ "POST", "/assets/x", NULL, NULL, NULL, "GET" },
 		{ "GET", "/a/1/b/2", "two", "y", "2" },
-		{ "GET", "/a//b/2", NULL },
+		{ "GET", "/a/1/c", "rest of a", "*", "1/c" },
+		{ "GET", "/a//b/2", "rest of a", "*", "/b/2" },
 		{ "PATCH", "/any", "any" },
 		{ "GET", "/anything", NULL },
 		{ "GET", "/API/v1/node", NULL },
@@ -81,6 +83,10 @@ static void every_path_finds_its_route(void **state)
 			assert_null(allow);
 		if (cases[i].param)
 			assert_string_equal(http_req_param(&q, cases[i].param), cases[i].value);
+		for (size_t k = 0; k < q.n_params; k++)
+			assert_non_null(q.params[k].name);
+		if (cases[i].param && strcmp(cases[i].param, "*") == 0)
+			assert_int_equal(q.n_params, 1); /* nothing is left of a way that led nowhere */
 		arena_free(&q.arena);
 	}
 	http_router_free(&r);

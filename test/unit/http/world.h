@@ -161,6 +161,17 @@ static inline void turns(struct world *w, int n)
 		loop_turn(w->l, 0);
 }
 
+/* Count the moments at which a connection is no stranger any more. */
+static inline void w_established(struct conn_info *c)
+{
+	(*(unsigned *)c->bottom)++;
+}
+static inline void watch_established(struct stream *s, unsigned *n)
+{
+	stream_conn(s)->established = w_established;
+	stream_conn(s)->bottom = n;
+}
+
 /* What came so far, as text; NUL-terminated in place. */
 static inline const char *got(struct world *w)
 {

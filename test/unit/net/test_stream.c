@@ -267,6 +267,34 @@ static void reserved_and_shared_bytes_are_written_like_others(void **state)
 	stream_commit(t->a.s, 100);
 }
 
+static void what_a_layer_delivers_while_paused_waits(void **state)
+{
+	struct two *t = *state;
+
+	stream_deliver(t->b.s, BYTES_LIT("one "));
+	stream_deliver(t->b.s, BYTES_LIT("two "));
+	turns(t, 2);
+	assert_int_equal(t->b.calls, 0);
+	stream_resume(t->b.s);
+	stream_deliver(t->b.s, BYTES_LIT("three")); /* not before what waits */
+	turns(t, 2);
+	assert_true(bytes_eq_str(buf_bytes(&t->b.got), "one two three"));
+}
+
+static void a_new_owner_hears_of_an_eof_again(void **state)
+{
+	struct two *t = *state;
+
+	stream_resume(t->b.s);
+	pipe_shutdown(t->a.s);
+	turns(t, 2);
+	assert_true(t->b.eof);
+	t->b.eof = false;
+	stream_set_handler(t->b.s, &reader_handler, &t->b);
+	turns(t, 2);
+	assert_true(t->b.eof);
+}
+
 static void an_end_between_two_owners_is_told_to_the_next(void **state)
 {
 	struct two *t = *state;
@@ -317,6 +345,8 @@ int main(void)
 		T(a_close_that_cannot_flush_is_cut_off),
 		T(drained_comes_when_pending_falls_below_the_mark),
 		T(reserved_and_shared_bytes_are_written_like_others),
+		T(what_a_layer_delivers_while_paused_waits),
+		T(a_new_owner_hears_of_an_eof_again),
 		T(an_end_between_two_owners_is_told_to_the_next),
 		T(closing_inside_data_is_safe),
 	};

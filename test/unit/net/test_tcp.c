@@ -158,6 +158,20 @@ static void a_large_write_is_cut_up_and_arrives_whole(void **state)
 	shared_bytes_unref(&sh);
 }
 
+static void writes_of_a_turn_leave_together(void **state)
+{
+	struct world *w = *state;
+	struct reader *c;
+
+	listen_at(w, "127.0.0.1:0", NULL);
+	c = dial(w);
+	for (int i = 0; i < 50; i++)
+		stream_write(w->server[0].s, BYTES_LIT("0123456789"));
+	c->want = 500;
+	assert_true(wait_for(w, &c->some));
+	assert_int_equal(c->calls, 1);
+}
+
 static void an_answer_survives_a_close_with_unread_bytes(void **state)
 {
 	static uint8_t junk[200000];
@@ -358,6 +372,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(bytes_go_both_ways_and_addresses_are_known),
 		T(a_large_write_is_cut_up_and_arrives_whole),
+		T(writes_of_a_turn_leave_together),
 		T(an_answer_survives_a_close_with_unread_bytes),
 		T(a_reader_that_stops_is_ended),
 		T(connections_over_a_limit_are_refused_and_counted),
