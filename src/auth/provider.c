@@ -65,6 +65,17 @@ bool provider_url_ok(const char *url)
 	return true;
 }
 
+bool jose_text_ok(struct bytes text)
+{
+	for (size_t i = 0; i < text.n; i++) {
+		uint8_t c = text.p[i];
+
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_'))
+			return false;
+	}
+	return text.n > 0 && text.n % 4 != 1;
+}
+
 /* ---- discovery ---- */
 
 static enum status endpoint(struct json_object *o, const char *name, bool needed, char **out, struct err *err)
@@ -219,17 +230,19 @@ static const char *member(struct json_object *o, const char *name, size_t max)
 }
 
 /* The bare key, of the members that must be there, as JSON of our own writing. */
-static bool bare_key(struct json_object *o, const char *kty, const char *const *names, size_t n, struct buf *b)
+static bool bare_key(struct json_object *o, const char *kty, const char *crv, const char *const names[2], struct buf *b)
 {
 	struct jw w;
 
 	jw_init(&w, b);
 	jw_obj_begin(&w);
 	jw_kstr(&w, "kty", kty);
-	for (size_t i = 0; i < n; i++) {
+	if (*crv != '\0')
+		jw_kstr(&w, "crv", crv);
+	for (size_t i = 0; i < 2; i++) {
 		const char *v = member(o, names[i], BASE64_LEN(RSA_BITS_MAX / 8 + 8));
 
-		if (*v == '\0')
+		if (!jose_text_ok(bytes_of_str(v)))
 			return false;
 		jw_kstr(&w, names[i], v);
 	}
@@ -262,9 +275,17 @@ static bool size_ok(const struct key *k)
 	return k->kty == CJOSE_JWK_KTY_EC || (bits >= RSA_BITS_MIN && bits <= RSA_BITS_MAX);
 }
 
+static bool known_curve(const char *crv)
+{
+	for (int i = 0; i < JWS_ALG_COUNT; i++)
+		if (algs[i].crv != NULL && strcmp(crv, algs[i].crv) == 0)
+			return true;
+	return false;
+}
+
 static bool read_key(struct json_object *o, struct key *k)
 {
-	static const char *const rsa[] = { "n", "e" }, *const ec[] = { "crv", "x", "y" };
+	static const char *const rsa[] = { "n", "e" }, *const ec[] = { "x", "y" };
 	const char *kty = member(o, "kty", 8), *alg = member(o, "alg", 32);
 	enum jws_alg a;
 	struct buf b;
@@ -281,8 +302,10 @@ static bool read_key(struct json_object *o, struct key *k)
 	k->kty = *kty == 'R' ? CJOSE_JWK_KTY_RSA : CJOSE_JWK_KTY_EC;
 	if (k->kty == CJOSE_JWK_KTY_EC)
 		snprintf(k->crv, sizeof k->crv, "%s", member(o, "crv", sizeof k->crv - 1));
+	if (k->kty == CJOSE_JWK_KTY_EC && !known_curve(k->crv))
+		return false;
 	buf_init(&b, 8192);
-	ok = k->kty == CJOSE_JWK_KTY_RSA ? bare_key(o, "RSA", rsa, 2, &b) : bare_key(o, "EC", ec, 3, &b);
+	ok = bare_key(o, kty, k->crv, k->kty == CJOSE_JWK_KTY_RSA ? rsa : ec, &b);
 	if (ok)
 		k->jwk = cjose_jwk_import((const char *)b.p, b.n, NULL);
 	buf_release(&b);

@@ -58,6 +58,9 @@ struct _cjose_jwk_int;
  */
 const struct _cjose_jwk_int *jwks_next(const struct jwks *j, enum jws_alg alg, struct bytes kid, size_t *at);
 
+/** Not empty base64url as JOSE writes it: no padding, no length that none has. cjose aborts on some that is not. */
+bool jose_text_ok(struct bytes text);
+
 /** An absolute http or https URL with a host, no blanks or control characters, at most 2048 bytes. */
 bool provider_url_ok(const char *url);
 

@@ -47,23 +47,21 @@ static enum status decode_part(struct bytes in, struct json_object **out)
 /* Three parts of base64url, none empty (a token without signature has an empty third). */
 static bool is_compact(struct bytes t)
 {
-	size_t dots = 0, run = 0;
+	size_t parts = 1;
 
 	if (t.n == 0 || t.n > ID_TOKEN_MAX)
 		return false;
-	for (size_t i = 0; i < t.n; i++) {
-		if (t.p[i] == '.') {
-			if (run == 0)
-				return false;
-			dots++;
-			run = 0;
-		} else if (t.p[i] == '=' || t.p[i] == '+' || t.p[i] == '/') {
+	while (true) {
+		const uint8_t *dot = memchr(t.p, '.', t.n);
+		size_t n = dot != NULL ? (size_t)(dot - t.p) : t.n;
+
+		if (!jose_text_ok(bytes_of(t.p, n)))
 			return false;
-		} else {
-			run++;
-		}
+		if (dot == NULL)
+			return parts == 3;
+		t = bytes_skip(t, n + 1);
+		parts++;
 	}
-	return dots == 2 && run > 0;
 }
 
 /* Other tokens of the same provider, signed with the same keys. */
