@@ -18,6 +18,13 @@ struct bytes {
 	size_t n;
 };
 
+/** memcpy that takes NULL for nothing: an empty list has no memory. */
+static inline void mem_copy(void *to, const void *from, size_t n)
+{
+	if (n > 0)
+		memcpy(to, from, n);
+}
+
 #define BYTES_LIT(s) ((struct bytes){ (const uint8_t *)(s), sizeof(s) - 1 })
 
 static inline struct bytes bytes_of(const void *p, size_t n)

@@ -190,7 +190,7 @@ size_t policy_ip_pools(const struct policy_engine *e, const struct policy_node *
 	count = v.n;
 	copy = ARENA_ARRAY(a, struct ip_prefix, v.n);
 	if (v.n)
-		memcpy(copy, v.v, v.n * sizeof *copy);
+		mem_copy(copy, v.v, v.n * sizeof *copy);
 	vec_release(&v);
 	*out = copy;
 	return count;

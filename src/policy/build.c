@@ -56,7 +56,7 @@ static struct rec_page *own_page(struct build *b, size_t i)
 	if (p->stamp == b->stamp)
 		return p;
 	copy = xmalloc(sizeof *copy);
-	memcpy(copy, p, sizeof *copy);
+	mem_copy(copy, p, sizeof *copy);
 	atomic_init(&copy->refs, 1);
 	copy->stamp = b->stamp;
 	rec_page_unref(p);
@@ -95,7 +95,7 @@ static struct rec_page *room_for(struct build *b, node_id id)
 		return q;
 	q->n = p->n / 2;
 	p->n -= q->n;
-	memcpy(q->rec, p->rec + p->n, q->n * sizeof *q->rec);
+	mem_copy(q->rec, p->rec + p->n, q->n * sizeof *q->rec);
 	return id < q->rec[0].id ? p : q;
 }
 
@@ -142,7 +142,7 @@ static struct class_dyn *own_class(struct build *b, policy_class c)
 	p = e->dyn[c / DYN_PAGE];
 	if (p->stamp != b->stamp) {
 		copy = xmalloc(sizeof *copy);
-		memcpy(copy->dyn, p->dyn, sizeof copy->dyn);
+		mem_copy(copy->dyn, p->dyn, sizeof copy->dyn);
 		atomic_init(&copy->refs, 1);
 		copy->stamp = b->stamp;
 		for (size_t i = 0; i < DYN_PAGE; i++)
@@ -163,7 +163,7 @@ static struct id_list *id_list_copy(const struct id_list *l, uint32_t cap, uint6
 	n->cap = cap;
 	n->n = l ? l->n : 0;
 	if (n->n)
-		memcpy(n->id, l->id, n->n * sizeof *n->id);
+		mem_copy(n->id, l->id, n->n * sizeof *n->id);
 	return n;
 }
 
@@ -451,7 +451,7 @@ static void set_wishes(struct policy_engine *e, const struct policy_primary *w, 
 	e->n_wished = n;
 	if (!n)
 		return;
-	memcpy(e->wished, w, n * sizeof *w);
+	mem_copy(e->wished, w, n * sizeof *w);
 	qsort(e->wished, n, sizeof *w, by_wish);
 }
 
@@ -503,8 +503,8 @@ static void move_routers(struct build *b, const struct policy_engine *old, const
 		atomic_init(&copy->refs, 1);
 		copy->own = (struct ip_prefix *)(copy + 1);
 		copy->served = copy->own + r->n_own;
-		memcpy(copy->own, r->own, r->n_own * sizeof *r->own);
-		memcpy(copy->served, r->served, r->n_served * sizeof *r->served);
+		mem_copy(copy->own, r->own, r->n_own * sizeof *r->own);
+		mem_copy(copy->served, r->served, r->n_served * sizeof *r->served);
 		copy->kind = to[r->kind];
 		put_router(b, copy);
 	}
@@ -565,7 +565,7 @@ static void share_parts(struct build *b, const struct policy_engine *e)
 	}
 	b->kind_cap = e->n_kinds;
 	n->kind_dyn = xreallocarray(NULL, e->n_kinds + 1, sizeof *n->kind_dyn);
-	memcpy(n->kind_dyn, e->kind_dyn, e->n_kinds * sizeof *n->kind_dyn);
+	mem_copy(n->kind_dyn, e->kind_dyn, e->n_kinds * sizeof *n->kind_dyn);
 	for (size_t i = 0; i < e->n_routers; i++) {
 		put_router(b, e->routers[i]);
 		ref(&e->routers[i]->refs);

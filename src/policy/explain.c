@@ -199,7 +199,7 @@ static void conclude(struct ask *q, struct policy_explanation *out)
 		n = STEPS_MAX;
 	copy = ARENA_ARRAY(q->a, struct policy_step, n);
 	if (n)
-		memcpy(copy, q->steps.v, n * sizeof *copy);
+		mem_copy(copy, q->steps.v, n * sizeof *copy);
 	out->steps = copy;
 	out->n_steps = n;
 	if (n)

@@ -572,7 +572,7 @@ size_t policy_filter_chunks(const struct policy_engine *e, node_id id, struct ar
 	}
 	copy = ARENA_ARRAY(a, struct policy_chunk, l.v.n);
 	if (l.v.n)
-		memcpy(copy, l.v.v, l.v.n * sizeof *copy);
+		mem_copy(copy, l.v.v, l.v.n * sizeof *copy);
 	count = l.v.n;
 	vec_release(&l.v);
 	*out = copy;

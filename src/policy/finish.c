@@ -171,9 +171,9 @@ static void finish_kinds(struct build *b)
 		return;
 	}
 	e->n_live_kinds = b->prev->n_live_kinds;
-	memcpy(e->live_kinds, b->prev->live_kinds, e->n_live_kinds * sizeof *e->live_kinds);
-	memcpy(e->live_bits, b->prev->live_bits, l->words * sizeof *e->live_bits);
-	memcpy(e->holder, b->prev->holder, n_sel * sizeof *e->holder);
+	mem_copy(e->live_kinds, b->prev->live_kinds, e->n_live_kinds * sizeof *e->live_kinds);
+	mem_copy(e->live_bits, b->prev->live_bits, l->words * sizeof *e->live_bits);
+	mem_copy(e->holder, b->prev->holder, n_sel * sizeof *e->holder);
 }
 
 static void add_text(void *arg, const struct src_text *t)

@@ -416,7 +416,7 @@ static void keep_extras(struct reader *r, struct hujson *out)
 	out->n_extras = r->extras.n;
 	out->extras = ARENA_ARRAY(r->a, struct hujson_extra, r->extras.n);
 	if (r->extras.n)
-		memcpy(out->extras, r->extras.v, r->extras.n * sizeof *r->extras.v);
+		mem_copy(out->extras, r->extras.v, r->extras.n * sizeof *r->extras.v);
 }
 
 enum status hujson_parse(struct bytes text, struct arena *a, struct hujson *out, struct hujson_error *error_out)
@@ -440,7 +440,7 @@ enum status hujson_parse(struct bytes text, struct arena *a, struct hujson *out,
 		keep_extras(&r, out);
 	} else if (error_out) {
 		hujson_position(text, r.bad_at, &error_out->line, &error_out->column);
-		memcpy(error_out->message, r.message, sizeof error_out->message);
+		mem_copy(error_out->message, r.message, sizeof error_out->message);
 	}
 	vec_release(&r.extras);
 	return r.status;
@@ -477,7 +477,7 @@ void hujson_standardize(const struct hujson *h, struct buf *out)
 	if (!p)
 		return;
 	if (h->text.n)
-		memcpy(p, h->text.p, h->text.n);
+		mem_copy(p, h->text.p, h->text.n);
 	for (size_t i = 0; i < h->n_extras; i++)
 		for (uint32_t at = h->extras[i].pos; at < h->extras[i].end; at++)
 			if (p[at] != '\n' && p[at] != '\r')

@@ -36,7 +36,7 @@ static struct sum hash_bytes(const void *p, size_t n, uint64_t domain)
 	s = (struct sum){ mix(seed[0], domain), mix(seed[1], ~domain) };
 	for (size_t i = 0; i < n; i += 8) {
 		w = 0;
-		memcpy(&w, (const uint8_t *)p + i, n - i < 8 ? n - i : 8);
+		mem_copy(&w, (const uint8_t *)p + i, n - i < 8 ? n - i : 8);
 		s.a = mix(s.a, w);
 		s.b = mix(s.b, w + 1);
 	}
@@ -504,12 +504,12 @@ static uint32_t add_kind(struct lineage *l, const struct kind *k)
 	uint32_t id = l->n_kinds;
 
 	assert(id < CHUNKS_MAX * CHUNK_ROWS);
-	memcpy(new, k, sizeof *new);
+	mem_copy(new, k, sizeof *new);
 	atomic_init(&new->classes, POLICY_CLASS_NONE);
 	new->id = id;
-	memcpy(bits, k->addr, l->words * 8);
-	memcpy(bits + l->words, k->route, l->words * 8);
-	memcpy(bits + 2 * l->words, k->cond, l->cond_words * 8);
+	mem_copy(bits, k->addr, l->words * 8);
+	mem_copy(bits + l->words, k->route, l->words * 8);
+	mem_copy(bits + 2 * l->words, k->cond, l->cond_words * 8);
 	new->addr = bits;
 	new->route = bits + l->words;
 	new->cond = bits + 2 * l->words;
@@ -540,14 +540,14 @@ static void match_node(const struct lineage *l, const struct policy_node *n, uin
 	const struct user_row *u;
 
 	if (n->n_tags) {
-		memcpy(bits, l->tagged_match, l->words * 8);
+		mem_copy(bits, l->tagged_match, l->words * 8);
 		for (size_t i = 0; i < n->n_tags; i++) {
 			uint32_t s = strmap_get_str(&l->policy->sel_by_text, n->tags[i]);
 			if (s != STRMAP_NONE)
 				bit_set(bits, s);
 		}
 	} else if ((u = lineage_user(l, n->user)) != NULL) {
-		memcpy(bits, u->match, l->words * 8);
+		mem_copy(bits, u->match, l->words * 8);
 	}
 	match_addr(l, &n->ip4, bits);
 	match_addr(l, &n->ip6, bits);
@@ -645,7 +645,7 @@ uint32_t lineage_adopt(struct lineage *l, const struct kind *k)
 	struct key key = { .l = l };
 	uint32_t id;
 
-	memcpy(&key.k, k, sizeof key.k);
+	mem_copy(&key.k, k, sizeof key.k);
 	key.k.flags &= ~(uint32_t)KIND_HIDE_IP4;
 	pthread_mutex_lock(&l->lock);
 	id = table_find(&l->kind_table, key.k.hash, same_kind, &key);

@@ -324,9 +324,9 @@ static void join_ports(struct arena *a, struct acl_dst *d, const struct ports *p
 		d->cap = 2 * (d->n + n);
 		d->port = ARENA_ARRAY(a, struct ports, d->cap);
 		if (d->n)
-			memcpy(d->port, old, d->n * sizeof *old);
+			mem_copy(d->port, old, d->n * sizeof *old);
 	}
-	memcpy(d->port + d->n, port, n * sizeof *port);
+	mem_copy(d->port + d->n, port, n * sizeof *port);
 	d->n += n;
 }
 

@@ -209,7 +209,7 @@ bool policy_self_get(const struct policy_engine *e, node_id id, struct arena *a,
 	if (!r)
 		return true;
 	own = ARENA_ARRAY(a, struct ip_prefix, r->n_own);
-	memcpy(own, r->own, r->n_own * sizeof *own);
+	mem_copy(own, r->own, r->n_own * sizeof *own);
 	primary = ARENA_ARRAY(a, struct ip_prefix, r->n_served);
 	for (uint32_t i = 0; i < r->n_served; i++)
 		if (engine_route(e, &r->served[i])->primary == me)

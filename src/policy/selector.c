@@ -341,7 +341,7 @@ static uint32_t *unique(struct arena *a, const uint32_t *v, uint32_t *n)
 {
 	uint32_t *out = ARENA_ARRAY(a, uint32_t, *n), k = 0;
 
-	memcpy(out, v, *n * sizeof *v);
+	mem_copy(out, v, *n * sizeof *v);
 	qsort(out, *n, sizeof *out, by_number);
 	for (uint32_t i = 0; i < *n; i++)
 		if (i == 0 || out[i] != out[k - 1])

@@ -55,7 +55,7 @@ static void emit(struct ssh_work *w, const struct rec **from, size_t n, user_id 
 	if (n == 0)
 		return;
 	o.from = ARENA_ARRAY(w->a, const struct rec *, n);
-	memcpy(o.from, from, n * sizeof *from);
+	mem_copy(o.from, from, n * sizeof *from);
 	vec_push(&w->out, o);
 	o.local = user ? local_part(w, user) : NULL;
 	local = o.local;

@@ -284,7 +284,7 @@ static void close_test(struct run *r, const char *src, bool ssh)
 	if (!r->errors.n)
 		return;
 	copy = ARENA_ARRAY(r->a, const char *, r->errors.n);
-	memcpy(copy, r->errors.v, r->errors.n * sizeof *copy);
+	mem_copy(copy, r->errors.v, r->errors.n * sizeof *copy);
 	vec_push(&r->failures, ((struct policy_test_failure){ arena_strdup(r->a, src), copy, r->errors.n, ssh }));
 	r->errors.n = 0;
 }
@@ -308,7 +308,7 @@ enum status policy_run_tests(const struct policy_engine *e, struct arena *a,
 	n = r.failures.n;
 	copy = ARENA_ARRAY(a, struct policy_test_failure, n);
 	if (n)
-		memcpy(copy, r.failures.v, n * sizeof *copy);
+		mem_copy(copy, r.failures.v, n * sizeof *copy);
 	vec_release(&r.failures);
 	vec_release(&r.errors);
 	if (n && failures_out) {

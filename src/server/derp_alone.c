@@ -351,12 +351,8 @@ static enum status open_relay(struct alone *a, struct err *err)
 	a->relay = derp_relay_new(&settings);
 	secret_wipe(&settings.key, sizeof settings.key);
 	a->routes.relay = a->relay;
-	for (unsigned i = 0; i < a->n_loops && s == ST_OK; i++)
-		s = derp_relay_attach(a->relay, i, a->loops[i]);
-	if (s != ST_OK) {
-		err_set(err, "no descriptors left");
-		return s;
-	}
+	for (unsigned i = 0; i < a->n_loops; i++)
+		derp_relay_attach(a->relay, i, a->loops[i]);
 	if (a->n_mesh > 0 && !a->dev)
 		s = net_tls_client_new(&(struct net_tls_client_opts){ 0 }, &a->mesh_tls, err);
 	for (size_t i = 0; i < a->n_mesh && s == ST_OK; i++) {

@@ -110,12 +110,8 @@ enum status server_relay_open(struct server *srv, struct err *err)
 	}
 	srv->relay = derp_relay_new(&settings);
 	secret_wipe(&settings.key, sizeof settings.key);
-	for (unsigned i = 0; i < srv->n_loops && s == ST_OK; i++)
-		s = derp_relay_attach(srv->relay, i, srv->loops[i].loop);
-	if (s != ST_OK) {
-		err_set(err, "derp.server: no descriptors left for the relay");
-		return s;
-	}
+	for (unsigned i = 0; i < srv->n_loops; i++)
+		derp_relay_attach(srv->relay, i, srv->loops[i].loop);
 	srv->derp_http.relay = srv->relay;
 	return open_stun(srv, err);
 }

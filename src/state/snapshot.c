@@ -144,7 +144,7 @@ struct route_table *route_table_new(const struct route_primary *v, size_t n)
 	atomic_init(&t->refs, 1);
 	t->n = n;
 	if (n > 0)
-		memcpy(t->v, v, n * sizeof t->v[0]);
+		mem_copy(t->v, v, n * sizeof t->v[0]);
 	return t;
 }
 
@@ -224,7 +224,7 @@ static struct page *page_copy(const struct page *p)
 {
 	struct page *c = xmalloc(sizeof *c);
 
-	memcpy((char *)c + sizeof c->refs, (const char *)p + sizeof p->refs, sizeof *c - sizeof c->refs);
+	mem_copy((char *)c + sizeof c->refs, (const char *)p + sizeof p->refs, sizeof *c - sizeof c->refs);
 	atomic_init(&c->refs, 1);
 	for (unsigned i = 0; i < PAGE_SLOTS; i++)
 		node_ref(c->slot[i].node);
@@ -321,7 +321,7 @@ static void page_insert(struct snapshot *s, size_t i, struct page *p)
 		s->chunks[c + 1] = more;
 		s->n_chunks++;
 		more->n = CHUNK_PAGES - at;
-		memcpy(more->p, ch->p + at, more->n * sizeof(struct page *));
+		mem_copy(more->p, ch->p + at, more->n * sizeof(struct page *));
 		ch->n = at;
 		if (at == CHUNK_PAGES) {
 			ch = more;
@@ -606,7 +606,7 @@ struct snapshot *snapshot_begin(struct snapshot *cur, uint64_t seq)
 	s->n_nodes = cur->n_nodes;
 	s->pages = xcalloc(cur->n_pages + 1, sizeof(struct page *));
 	if (cur->n_pages > 0)
-		memcpy(s->pages, cur->pages, cur->n_pages * sizeof(struct page *));
+		mem_copy(s->pages, cur->pages, cur->n_pages * sizeof(struct page *));
 	s->n_chunks = cur->n_chunks;
 	s->chunks = xcalloc(cur->n_chunks + 1, sizeof(struct page_chunk *));
 	for (size_t i = 0; i < cur->n_chunks; i++) {
@@ -797,12 +797,12 @@ struct publication *publication_new(struct snapshot *prev, struct snapshot *next
 	p->n_nodes = n_nodes;
 	if (n_nodes > 0) {
 		p->nodes = xcalloc(n_nodes, sizeof *nodes);
-		memcpy(p->nodes, nodes, n_nodes * sizeof *nodes);
+		mem_copy(p->nodes, nodes, n_nodes * sizeof *nodes);
 	}
 	p->n_users = n_users;
 	if (n_users > 0) {
 		p->users = xcalloc(n_users, sizeof *users);
-		memcpy(p->users, users, n_users * sizeof *users);
+		mem_copy(p->users, users, n_users * sizeof *users);
 	}
 	return p;
 }

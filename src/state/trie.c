@@ -116,7 +116,7 @@ static struct trie *mine(struct trie **slot, uint32_t room)
 		}
 		c = leaf_new(cap, t->ops);
 		c->n = t->n;
-		memcpy(c->u.e, t->u.e, t->n * sizeof(struct entry));
+		mem_copy(c->u.e, t->u.e, t->n * sizeof(struct entry));
 		if (t->ops->ref != NULL)
 			for (uint32_t i = 0; i < t->n; i++)
 				t->ops->ref(t->u.e[i].val);
@@ -295,9 +295,9 @@ uint64_t trie_hash_bytes(const void *p, size_t n)
 		uint8_t block[KEY_LEN] = { 0 };
 		size_t take = n < KEY_LEN - 8 ? n : KEY_LEN - 8;
 
-		memcpy(block, &h, 8);
+		mem_copy(block, &h, 8);
 		if (take > 0)
-			memcpy(block + 8, p, take);
+			mem_copy(block + 8, p, take);
 		h = key_hash(block);
 		p = (const uint8_t *)p + take;
 		n -= take;

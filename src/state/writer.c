@@ -199,7 +199,7 @@ static bool slow_match(const struct secret_hash *h, const char *secret)
 	const char *got;
 	bool ok;
 
-	memcpy(text, h->b, h->n);
+	mem_copy(text, h->b, h->n);
 	text[h->n] = '\0';
 	if (h->form == SECRET_ARGON2ID)
 		return crypto_pwhash_argon2id_str_verify(text, secret, strlen(secret)) == 0;
