@@ -156,7 +156,7 @@ static inline void on_answer(void *arg, enum status s, const struct err *err, co
 	a->node = node_ref(r->node);
 	a->user = user_ref(r->user);
 	a->preauth = preauth_key_ref(r->preauth);
-	a->api_key = api_key_ref(r->api_key);
+	a->api_key = api_key_ref(r->api_keys != NULL && r->n > 0 ? r->api_keys[0] : r->api_key);
 	a->pending = pending_ref(r->pending);
 	if (r->secret != NULL)
 		snprintf(a->secret, sizeof a->secret, "%s", r->secret);
