@@ -1,23 +1,20 @@
 /*
  * auth/waiting.c -- see auth/waiting.h.
  *
- * The table is small, so it is searched from end to end: no order of entries depends on secrets. Sources are counted in
- * buckets by a keyed hash; two that share one share its limit, which nobody can bring about on purpose.
+ * The table is small, so it is searched from end to end: no order of entries depends on secrets. Each entry knows how many
+ * there are of its source.
  */
 #include "auth/waiting.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
 #include "base/vec.h"
-#include "crypto/keys.h"
 #include "crypto/secret.h"
-
-#define BUCKETS 4096
 
 struct entry {
 	char key[WAITING_KEY_LEN];
-	unsigned bucket;
+	uint8_t source[WAITING_SOURCE_LEN];
+	size_t of_source; /* entries of it, this one included */
 	uint64_t until_ms;
 	uint64_t number; /* in the order of adding */
 	void *payload;
@@ -27,7 +24,6 @@ struct waiting {
 	struct waiting_opts o;
 	size_t n;
 	uint64_t last;
-	unsigned count[BUCKETS];
 	struct entry e[]; /* o.max */
 };
 
@@ -44,12 +40,38 @@ struct waiting *waiting_new(const struct waiting_opts *opts)
 	return w;
 }
 
+static bool same_source(const struct entry *e, const uint8_t source[static WAITING_SOURCE_LEN])
+{
+	return memcmp(e->source, source, WAITING_SOURCE_LEN) == 0;
+}
+
+/* All entries of this source now are n. Returns how many it has found. */
+static size_t set_count(struct waiting *w, const uint8_t source[static WAITING_SOURCE_LEN], size_t n)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < w->n; i++)
+		if (same_source(&w->e[i], source)) {
+			w->e[i].of_source = n;
+			found++;
+		}
+	return found;
+}
+
+static size_t count_of(const struct waiting *w, const uint8_t source[static WAITING_SOURCE_LEN])
+{
+	for (size_t i = 0; i < w->n; i++)
+		if (same_source(&w->e[i], source))
+			return w->e[i].of_source;
+	return 0;
+}
+
 /* Take entry i out; its payload is the caller's. */
 static void *pull(struct waiting *w, size_t i)
 {
 	void *payload = w->e[i].payload;
 
-	w->count[w->e[i].bucket]--;
+	(void)set_count(w, w->e[i].source, w->e[i].of_source - 1);
 	secret_wipe(w->e[i].key, WAITING_KEY_LEN);
 	w->e[i] = w->e[--w->n];
 	return payload;
@@ -79,18 +101,17 @@ static void sweep(struct waiting *w, uint64_t now_ms)
 			drop(w, i);
 }
 
-/* The oldest of those in the given bucket; of any (BUCKETS): of those in the fullest one. */
-static size_t victim(const struct waiting *w, unsigned bucket)
+/* The oldest of those of the source; NULL: of those of the source that has the most. */
+static size_t victim(const struct waiting *w, const uint8_t *source)
 {
 	size_t best = w->n;
 
 	for (size_t i = 0; i < w->n; i++) {
 		const struct entry *e = &w->e[i], *b = &w->e[best];
 
-		if (bucket < BUCKETS && e->bucket != bucket)
+		if (source != NULL && !same_source(e, source))
 			continue;
-		if (best == w->n || w->count[e->bucket] > w->count[b->bucket] ||
-		    (w->count[e->bucket] == w->count[b->bucket] && e->number < b->number))
+		if (best == w->n || e->of_source > b->of_source || (e->of_source == b->of_source && e->number < b->number))
 			best = i;
 	}
 	return best;
@@ -99,25 +120,21 @@ static size_t victim(const struct waiting *w, unsigned bucket)
 size_t waiting_add(struct waiting *w, const char *key, const uint8_t source[static WAITING_SOURCE_LEN], uint64_t now_ms,
 		   void *payload)
 {
-	uint8_t wide[KEY_LEN] = { 0 };
 	struct entry *e;
-	unsigned bucket;
 	size_t gone = 0;
 
-	memcpy(wide, source, WAITING_SOURCE_LEN);
-	bucket = (unsigned)(key_hash(wide) % BUCKETS);
 	sweep(w, now_ms);
-	for (; w->count[bucket] >= w->o.max_per_source; gone++)
-		drop(w, victim(w, bucket));
+	for (; count_of(w, source) >= w->o.max_per_source; gone++)
+		drop(w, victim(w, source));
 	for (; w->n >= w->o.max; gone++)
-		drop(w, victim(w, BUCKETS));
+		drop(w, victim(w, NULL));
 	e = &w->e[w->n++];
 	memcpy(e->key, key, WAITING_KEY_LEN);
-	e->bucket = bucket;
+	memcpy(e->source, source, WAITING_SOURCE_LEN);
 	e->until_ms = now_ms + w->o.lifetime_ms;
 	e->number = ++w->last;
 	e->payload = payload;
-	w->count[bucket]++;
+	(void)set_count(w, source, set_count(w, source, 0));
 	return gone;
 }
 

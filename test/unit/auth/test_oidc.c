@@ -780,6 +780,51 @@ static void a_login_that_was_decided_meanwhile_stores_nobody(void **state)
 	assert_int_equal(users(w), 0);
 }
 
+struct second_press {
+	struct world *w;
+	const struct reply *shown;
+	struct arena *a;
+	struct reply got;
+};
+
+static void *press_too(void *arg)
+{
+	struct second_press *p = arg;
+	char *action = between(p->a, p->shown->body, "action=", " "), *csrf = between(p->a, p->shown->body, "csrf=", " ");
+
+	p->got = browse(p->w->port, action, arena_printf(p->a, "Cookie: headscale_register_confirm=%s\r\n", csrf),
+			arena_printf(p->a, "headscale_register_confirm=%s", csrf));
+	return NULL;
+}
+
+static void a_double_click_is_one_and_says_so_twice(void **state)
+{
+	struct world *w = *state;
+	struct second_press p = { .w = w, .a = arena_new() };
+	struct reply shown, got;
+	pthread_t t;
+
+	run(w);
+	ask_to_join(w, 0);
+	shown = log_in(w);
+	assert_page(&shown, 200, "CONFIRM");
+	p.shown = &shown;
+	fake_disk_slow(w->disk, 200000); /* the second comes while the first is being written */
+	assert_int_equal(pthread_create(&t, NULL, press_too, &p), 0);
+	usleep(300000);
+	got = press(w, &shown);
+	pthread_join(t, NULL);
+	fake_disk_slow(w->disk, 0);
+	assert_page(&got, 200, "DONE Node registered");
+	assert_page(&p.got, 200, "DONE Node registered");
+	assert_int_equal(nodes(w), 1);
+	assert_int_equal(count(w, OIDC_REGISTERED), 1);
+	reply_free(&shown);
+	reply_free(&got);
+	reply_free(&p.got);
+	arena_free(&p.a);
+}
+
 static void the_token_may_set_the_expiry(void **state)
 {
 	struct world *w = *state;
@@ -1025,6 +1070,7 @@ int main(void)
 		T(an_unverified_address_is_not_stored),
 		T(a_form_of_somebody_else_confirms_nothing),
 		T(a_login_that_was_decided_meanwhile_stores_nobody),
+		T(a_double_click_is_one_and_says_so_twice),
 		T(the_token_may_set_the_expiry),
 		T(only_the_owner_approves_a_session),
 		T(a_provider_that_is_not_the_one_stops_the_start),
