@@ -3,6 +3,7 @@
  *
  * Rows of a table lie sorted by key; a transaction keeps what it overwrote and puts it back when it is given up.
  */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -20,9 +21,9 @@ struct undo {
 struct fake_disk {
 	VEC(struct row) rows[STORE_TABLE_COUNT];
 	VEC(struct undo) undo;
-	unsigned writes, fail_from, fail_until;
-	enum fake_fault fault;
-	unsigned commit_us;
+	/* Set and read by a test while the store's thread works. */
+	atomic_uint writes, fail_from, fail_until, commit_us;
+	_Atomic enum fake_fault fault;
 	bool open;
 };
 struct fake_store {
@@ -81,9 +82,9 @@ void fake_disk_slow(struct fake_disk *d, unsigned commit_us)
 /* The fault that this writing call meets. */
 static enum fake_fault meet(struct fake_disk *d)
 {
-	d->writes++;
-	return d->fault != FAKE_FAULT_NONE && d->writes >= d->fail_from && d->writes < d->fail_until ? d->fault
-												     : FAKE_FAULT_NONE;
+	unsigned nth = ++d->writes;
+
+	return d->fault != FAKE_FAULT_NONE && nth >= d->fail_from && nth < d->fail_until ? d->fault : FAKE_FAULT_NONE;
 }
 
 static struct row row_copy(const struct store_value *v, unsigned n)

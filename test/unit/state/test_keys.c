@@ -348,6 +348,40 @@ static void nodes_are_renamed_moved_and_readdressed(void **state)
 	answer_release(&a);
 }
 
+static void a_command_that_fails_halfway_leaves_nothing(void **state)
+{
+	struct world *w = *state;
+	struct answer a = { .came = false };
+	char key[KEY_SECRET_TEXT_MAX];
+	struct tailnet_settings *set = tailnet_settings_new();
+
+	assert_int_equal(CALL(&a, state_set_world, w->st, &(struct state_world){ .settings = set }), ST_OK);
+	tailnet_settings_unref(&set);
+	make_preauth(w, (struct state_preauth_new){ .user = make_user(w, "alice"), .reusable = true }, key);
+	for (unsigned i = 1; i <= 3; i++) {
+		struct state_register r = register_req(i, i, key, HOST("a"));
+
+		assert_int_equal(CALL(&a, state_register, w->st, &r), ST_OK);
+		assert_int_equal(a.node->ip4.family, IP_NONE);
+	}
+	set = tailnet_settings_new();
+	assert_int_equal(ip_prefix_parse(BYTES_LIT("10.0.0.0/30"), &set->prefix4), ST_OK); /* room for two */
+	assert_int_equal(CALL(&a, state_set_world, w->st, &(struct state_world){ .settings = set }), ST_OK);
+	tailnet_settings_unref(&set);
+	assert_int_equal(CALL(&a, state_backfill_ips, w->st, NULL), ST_TOO_BIG);
+	make_user(w, "bob"); /* a transaction behind it, which might carry its rests */
+	for (int open = 0; open < 2; open++) {
+		struct snapshot *s = state_snapshot(w->st);
+
+		for (node_id id = 1; id <= 3; id++)
+			assert_int_equal(snapshot_node(s, id)->ip4.family, IP_NONE);
+		snapshot_unref(&s);
+		world_close(w);
+		world_open(w);
+	}
+	answer_release(&a);
+}
+
 static void documents_are_kept(void **state)
 {
 	struct world *w = *state;
@@ -438,6 +472,7 @@ int main(void)
 		T(the_last_use_survives_a_restart),
 		T(imported_hashes_are_taken_and_replaced),
 		T(nodes_are_renamed_moved_and_readdressed),
+		T(a_command_that_fails_halfway_leaves_nothing),
 		T(documents_are_kept),
 		T(every_change_leaves_a_row),
 	};
