@@ -54,7 +54,7 @@ struct unit {
 	uint16_t key;
 	bool decodes, want_register, want_stream;
 	unsigned failures;
-	int64_t begun, answered, first; /* mono ns */
+	int64_t begun, opened, answered, first; /* mono ns */
 	int64_t heard;              /* newest change heard of: when it was made */
 	size_t first_wire;
 };
@@ -136,6 +136,14 @@ static bool restart_server(void)
 	}
 	fprintf(stderr, "the server did not come back: %s\n", err.text);
 	return false;
+}
+
+static double own_cpu_s(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 /* --- percentiles -------------------------------------------------------------------------- */
@@ -305,6 +313,7 @@ static void on_open(void *arg)
 	struct ctl_register_opts o = { .auth_key = opt.keys[u->key] };
 	struct buf body;
 
+	u->opened = clock_mono_ns();
 	if (!u->want_register) {
 		unit_stream(u);
 		return;
@@ -543,7 +552,7 @@ static bool ask_storm(void)
 {
 	struct storm_goal g = goals();
 	int64_t begun, last;
-	double *ms = xcalloc(n_units, sizeof *ms), cpu;
+	double *ms = xcalloc(n_units, sizeof *ms), cpu, own, opened = 0;
 	size_t n = 0, wire = 0;
 	bool quiet = false;
 
@@ -552,16 +561,19 @@ static bool ask_storm(void)
 		return false;
 	}
 	cpu = server_cpu_s();
+	own = own_cpu_s();
 	while (fig.first_maps < n_units && clock_mono_ns() - begun < STORM_WAIT_MS * NS_PER_MS)
 		loop_turn(loop, 20);
 	quiet = wait_quiet(QUIET_MS, (unsigned)(STORM_WAIT_MS - (clock_mono_ns() - begun) / NS_PER_MS > 1000 ?
 						STORM_WAIT_MS - (clock_mono_ns() - begun) / NS_PER_MS : 1000));
 	cpu = server_cpu_s() - cpu;
+	own = own_cpu_s() - own;
 	last = fig.last_message;
 	for (size_t i = 0; i < n_units; i++)
 		if (units[i].first >= begun) {
 			ms[n++] = ms_of(units[i].first - begun);
 			wire += units[i].first_wire;
+			opened = ms_of(units[i].opened - begun) > opened ? ms_of(units[i].opened - begun) : opened;
 		}
 	sort(ms, n);
 	printf("storm      %zu nodes%s%s: first map p50 %.0f ms, slowest %.0f ms", n_units, opt.sees_key ? ", each sees its key's" : ", all see all",
@@ -575,7 +587,8 @@ static bool ask_storm(void)
 	}
 	printf("; %llu frames", (unsigned long long)fig.messages);
 	goal((double)fig.messages, g.frames, "");
-	printf("; first map %.1f KiB", (double)wire / 1024 / (double)(n ? n : 1));
+	printf("; first map %.1f KiB; all connected after %.0f ms; generator %.2f CPU s", (double)wire / 1024 / (double)(n ? n : 1), opened,
+	       own);
 	if (n < n_units)
 		printf("; %zu without a map", n_units - n);
 	problems();
