@@ -14,6 +14,7 @@
 #include <yaml.h>
 
 #include "base/json_in.h"
+#include "derp/json_names.h"
 #include "derp/map_priv.h"
 
 #define YAML_VALUES_MAX 200000 /* values a tree may have once aliases are expanded */
@@ -25,16 +26,6 @@ struct parse {
 };
 
 /* ---- fields ---- */
-
-static struct json_object *member(struct json_object *o, const char *name)
-{
-	struct json_object *found = NULL;
-
-	json_object_object_foreach(o, key, value)
-		if (strcasecmp(key, name) == 0)
-			found = value;
-	return found;
-}
 
 static enum status wrong(const struct parse *p, const char *where, const char *name, const char *want)
 {
@@ -53,7 +44,7 @@ static bool plain_ascii(const char *s, size_t n)
 static enum status get_text(const struct parse *p, struct json_object *o, const char *where, const char *name,
                             const char **out)
 {
-	struct json_object *v = member(o, name);
+	struct json_object *v = json_member_any_case(o, name);
 	size_t n;
 
 	if (!v)
@@ -91,7 +82,7 @@ static bool int_of(const struct parse *p, struct json_object *v, int64_t *out)
 static enum status get_int(const struct parse *p, struct json_object *o, const char *where, const char *name,
                            int32_t *out)
 {
-	struct json_object *v = member(o, name);
+	struct json_object *v = json_member_any_case(o, name);
 	int64_t n;
 
 	if (!v)
@@ -121,7 +112,7 @@ static bool double_of(const struct parse *p, struct json_object *v, double *out)
 static enum status get_double(const struct parse *p, struct json_object *o, const char *where, const char *name,
                               double *out)
 {
-	struct json_object *v = member(o, name);
+	struct json_object *v = json_member_any_case(o, name);
 
 	if (!v)
 		return ST_OK;
@@ -131,7 +122,7 @@ static enum status get_double(const struct parse *p, struct json_object *o, cons
 static enum status get_bool(const struct parse *p, struct json_object *o, const char *where, const char *name,
                             bool *out)
 {
-	struct json_object *v = member(o, name);
+	struct json_object *v = json_member_any_case(o, name);
 	const char *s;
 
 	if (!v)
@@ -186,7 +177,7 @@ static enum status read_node(const struct parse *p, struct json_object *o, const
 static enum status read_nodes(const struct parse *p, struct json_object *o, const char *where,
                               struct derp_map_region *r)
 {
-	struct json_object *a = member(o, "Nodes");
+	struct json_object *a = json_member_any_case(o, "Nodes");
 	size_t n;
 
 	if (!a)
@@ -257,7 +248,8 @@ static int score_cmp(const void *a, const void *b)
 
 static enum status read_scores(const struct parse *p, struct json_object *home)
 {
-	struct json_object *o = member(home, "RegionScore");
+	struct json_object *o = json_member_any_case(home, "RegionScore");
+	struct json_object_iterator it, end;
 	struct derp_map *m = p->m;
 
 	m->has_scores = true;
@@ -266,9 +258,11 @@ static enum status read_scores(const struct parse *p, struct json_object *home)
 	if (!json_object_is_type(o, json_type_object))
 		return wrong(p, "HomeParams", "RegionScore", "an object");
 	m->scores = ARENA_ARRAY(m->arena, struct derp_map_score, (size_t)json_object_object_length(o));
-	json_object_object_foreach(o, key, value) {
+	for (it = json_object_iter_begin(o), end = json_object_iter_end(o); !json_object_iter_equal(&it, &end);
+	     json_object_iter_next(&it)) {
 		struct derp_map_score *s = &m->scores[m->n_scores];
-		if (!region_key(key, &s->region) || !value || !double_of(p, value, &s->score))
+		struct json_object *value = json_object_iter_peek_value(&it);
+		if (!region_key(json_object_iter_peek_name(&it), &s->region) || !value || !double_of(p, value, &s->score))
 			return wrong(p, "HomeParams", "RegionScore", "an object of region IDs and numbers");
 		m->n_scores++;
 	}
@@ -279,17 +273,18 @@ static enum status read_scores(const struct parse *p, struct json_object *home)
 
 static enum status read_map(const struct parse *p, struct json_object *o)
 {
+	struct json_object_iterator it, end;
 	struct json_object *v;
 
 	if (!json_object_is_type(o, json_type_object))
 		return wrong(p, "DERP map", "it", "an object");
 	TRY(get_bool(p, o, "DERP map", "omitDefaultRegions", &p->m->omit_default_regions));
-	v = member(o, "HomeParams");
+	v = json_member_any_case(o, "HomeParams");
 	if (v && !json_object_is_type(v, json_type_object))
 		return wrong(p, "DERP map", "HomeParams", "an object");
 	if (v)
 		TRY(read_scores(p, v));
-	v = member(o, "Regions");
+	v = json_member_any_case(o, "Regions");
 	if (!v)
 		return ST_OK;
 	if (!json_object_is_type(v, json_type_object))
@@ -298,8 +293,9 @@ static enum status read_map(const struct parse *p, struct json_object *o)
 		err_set(p->err, "more than %zu regions", DERP_MAP_REGIONS_MAX);
 		return ST_TOO_BIG;
 	}
-	json_object_object_foreach(v, key, value)
-		TRY(read_region(p, key, value));
+	for (it = json_object_iter_begin(v), end = json_object_iter_end(v); !json_object_iter_equal(&it, &end);
+	     json_object_iter_next(&it))
+		TRY(read_region(p, json_object_iter_peek_name(&it), json_object_iter_peek_value(&it)));
 	return ST_OK;
 }
 

@@ -9,6 +9,7 @@
 #include <openssl/x509.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/vec.h"
@@ -236,6 +237,33 @@ static void those_who_heard_from_a_peer_are_told_when_it_goes(void **state)
 	end(&w);
 }
 
+/* The packet and the end of the connection are read in one turn. */
+static void last_words_come_before_the_news_of_the_end(void **state)
+{
+	static const uint8_t ws_end[] = { 0x88, 0x80, 0, 0, 0, 0 };
+	struct world *w = world_with(NULL);
+	struct client *b = join_at(w, 1), *a;
+	struct node_key key;
+	(void)state;
+
+	for (int i = 0; i < 20; i++) {
+		struct client copy;
+		a = join_at(w, 2);
+		key = a->key;
+		copy = *a;
+		client_send(a, b, "farewell", 8);
+		if (a->tls)
+			SSL_shutdown(a->tls);
+		if (a->ws && send(a->fd, ws_end, sizeof ws_end, MSG_NOSIGNAL) < 0)
+			fail_msg("cannot say goodbye");
+		client_leave(&a);
+		client_expect(b, &copy, "farewell", 8);
+		client_expect_gone(b, &key, DERP_GONE_DISCONNECTED);
+	}
+	client_leave(&b);
+	end(&w);
+}
+
 static void of_two_connections_with_a_key_the_last_to_speak_gets_the_packets(void **state)
 {
 	struct world *w = world_with(NULL);
@@ -281,6 +309,7 @@ static void a_ping_comes_back(void **state)
 	struct world *w = world_with(NULL);
 	struct client *a = join_at(w, 0);
 	struct derp_header h;
+	uint8_t many[5 * DERP_PONG_FRAME];
 	(void)state;
 
 	write_frame(a, DERP_PING, "\1\2\3\4\5\6\7\x2a and more", 17);
@@ -288,6 +317,14 @@ static void a_ping_comes_back(void **state)
 	assert_int_equal(h.type, DERP_PONG);
 	assert_int_equal(h.len, 8);
 	assert_memory_equal(a->in, "\1\2\3\4\5\6\7\x2a", 8);
+	/* many in one go: one is answered, the others find an answer on its way */
+	for (int i = 0; i < 5; i++)
+		derp_put_ping(many + i * (int)DERP_PONG_FRAME, (const uint8_t *)"abcdefgh");
+	client_write(a, many, sizeof many);
+	assert_int_equal(client_read(a).type, DERP_PONG);
+	client_quiet(a);
+	write_frame(a, DERP_PING, "12345678", 8);
+	assert_int_equal(client_read(a).type, DERP_PONG);
 	client_leave(&a);
 	end(&w);
 }
@@ -785,6 +822,7 @@ int main(void)
 		cmocka_unit_test(frames_may_be_cut_anywhere),
 		cmocka_unit_test(only_disco_to_an_unknown_key_is_answered_and_not_often),
 		cmocka_unit_test(those_who_heard_from_a_peer_are_told_when_it_goes),
+		cmocka_unit_test(last_words_come_before_the_news_of_the_end),
 		cmocka_unit_test(of_two_connections_with_a_key_the_last_to_speak_gets_the_packets),
 		cmocka_unit_test(a_ping_comes_back),
 		cmocka_unit_test(home_is_counted_once),
