@@ -14,10 +14,10 @@
 #include "auth/oidc.h"
 #include "net/loop.h"
 #include "state/state.h"
-#include "store/store.h"
 #include "unit/auth/provider.h"
+#include "unit/state/helper.h" /* the store on a fake disk */
 
-struct world {
+struct site {
 	struct arena *a;
 	struct provider_server p;
 	struct fake_disk *disk;
@@ -61,7 +61,7 @@ static void draw_error(struct buf *out, int status, const char *what, const char
 
 static void heard(void *arg, enum status s, const struct err *err, const struct state_result *r)
 {
-	struct world *w = arg;
+	struct site *w = arg;
 
 	(void)err;
 	w->s = s;
@@ -75,7 +75,7 @@ static void heard(void *arg, enum status s, const struct err *err, const struct 
 }
 
 /* A machine asks to join; a new one, or that of `again`. Its auth id is in w. */
-static void ask_to_join(struct world *w, uint8_t again)
+static void ask_to_join(struct site *w, uint8_t again)
 {
 	static const char info[] = "{\"Hostname\":\"box\",\"OS\":\"linux\"}";
 	struct state_register r = { .expiry_ns = TIME_NONE, .hostinfo = BYTES_LIT(info), .cap = 100 };
@@ -91,7 +91,7 @@ static void ask_to_join(struct world *w, uint8_t again)
 	assert_int_equal(strlen(w->auth_id), AUTH_ID_LEN);
 }
 
-static size_t users(struct world *w)
+static size_t users(struct site *w)
 {
 	struct snapshot *s = state_snapshot(w->st);
 	size_t n = snapshot_user_count(s);
@@ -100,7 +100,7 @@ static size_t users(struct world *w)
 	return n;
 }
 
-static size_t nodes(struct world *w)
+static size_t nodes(struct site *w)
 {
 	struct snapshot *s = state_snapshot(w->st);
 	size_t n = s->n_nodes;
@@ -117,26 +117,26 @@ static void publish(void *arg, struct publication *p)
 	(void)p;
 }
 
-static void script_reset(struct world *w)
+static void script_reset(struct site *w)
 {
 	w->p.s = (struct provider_script){ .jwks = first_set, .key = first_key, .alg = "RS256", .kid = "k1", .lifetime_s = 3600,
 					   .more = ",\"preferred_username\":\"odin\",\"name\":\"Odin\",\"email\":\"o@example.com\","
 						   "\"email_verified\":true" };
 }
 
-static void lock(struct world *w)
+static void lock(struct site *w)
 {
 	pthread_mutex_lock(&w->p.mu);
 }
 
-static void unlock(struct world *w)
+static void unlock(struct site *w)
 {
 	pthread_mutex_unlock(&w->p.mu);
 }
 
 static int set_up(void **state)
 {
-	struct world *w = calloc(1, sizeof *w);
+	struct site *w = calloc(1, sizeof *w);
 	struct store *store = NULL;
 
 	w->a = arena_new();
@@ -152,7 +152,7 @@ static int set_up(void **state)
 	return 0;
 }
 
-static struct oidc_opts options(struct world *w)
+static struct oidc_opts options(struct site *w)
 {
 	return (struct oidc_opts){
 		.loop = w->home,
@@ -168,7 +168,7 @@ static struct oidc_opts options(struct world *w)
 	};
 }
 
-static void serve(struct world *w)
+static void serve(struct site *w)
 {
 	struct net_addr a;
 
@@ -184,7 +184,7 @@ static void serve(struct world *w)
 	assert_int_equal(loop_start(w->front, NULL), ST_OK);
 }
 
-static void run_with(struct world *w, const struct oidc_opts *o)
+static void run_with(struct site *w, const struct oidc_opts *o)
 {
 	struct err err = { 0 };
 
@@ -196,7 +196,7 @@ static void run_with(struct world *w, const struct oidc_opts *o)
 	serve(w);
 }
 
-static void run(struct world *w)
+static void run(struct site *w)
 {
 	struct oidc_opts o = options(w);
 
@@ -205,7 +205,7 @@ static void run(struct world *w)
 
 static int tear_down(void **state)
 {
-	struct world *w = *state;
+	struct site *w = *state;
 
 	loop_stop(w->front);
 	loop_stop(w->home);
@@ -227,7 +227,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static uint64_t count(struct world *w, enum oidc_event e)
+static uint64_t count(struct site *w, enum oidc_event e)
 {
 	struct oidc_stats s;
 
@@ -242,7 +242,7 @@ struct trip {
 };
 
 /* The browser opens the link and is sent away. */
-static struct trip depart(struct world *w, const char *what)
+static struct trip depart(struct site *w, const char *what)
 {
 	struct reply p = browse(w->port, arena_printf(w->a, "/%s/%s", what, w->auth_id), NULL, NULL);
 	struct trip t;
@@ -265,12 +265,12 @@ static struct trip depart(struct world *w, const char *what)
 }
 
 /* The provider sends it back. */
-static struct reply come_back(struct world *w, const struct trip *t)
+static struct reply come_back(struct site *w, const struct trip *t)
 {
 	return browse(w->port, arena_printf(w->a, "/oidc/callback?code=good&state=%s", t->state), t->cookie, NULL);
 }
 
-static struct reply log_in(struct world *w)
+static struct reply log_in(struct site *w)
 {
 	struct trip t = depart(w, "register");
 
@@ -278,7 +278,7 @@ static struct reply log_in(struct world *w)
 }
 
 /* The button of the page, with its cookie. */
-static struct reply press(struct world *w, const struct reply *shown)
+static struct reply press(struct site *w, const struct reply *shown)
 {
 	char *action = between(w->a, shown->body, "action=", " "), *csrf = between(w->a, shown->body, "csrf=", " ");
 	char *cookie = between(w->a, shown->text, "headscale_register_confirm=", ";");
@@ -294,7 +294,7 @@ static void assert_page(const struct reply *p, int status, const char *text)
 }
 
 /* A login that must end at the callback, counted as `e`. */
-static void assert_refused(struct world *w, enum oidc_event e, int status)
+static void assert_refused(struct site *w, enum oidc_event e, int status)
 {
 	uint64_t before = count(w, e);
 	struct reply p = log_in(w);
@@ -307,7 +307,7 @@ static void assert_refused(struct world *w, enum oidc_event e, int status)
 }
 
 /* A whole login of the machine that asked last. */
-static void join(struct world *w)
+static void join(struct site *w)
 {
 	struct reply p = log_in(w), q;
 
@@ -322,7 +322,7 @@ static void join(struct world *w)
 
 static void a_login_makes_a_user_and_a_node(void **state)
 {
-	struct world *w = *state;
+	struct site *w = *state;
 	struct oidc_opts o = options(w);
 	struct snapshot *s;
 	const struct user *u;
@@ -368,7 +368,7 @@ static void a_login_makes_a_user_and_a_node(void **state)
 
 static void cookies_are_of_the_browser_alone(void **state)
 {
-	struct world *w = *state;
+	struct site *w = *state;
 	struct reply p;
 
 	run(w);
@@ -382,7 +382,7 @@ static void cookies_are_of_the_browser_alone(void **state)
 
 static void people_are_known_by_subject(void **state)
 {
-	struct world *w = *state;
+	struct site *w = *state;
 	struct snapshot *s;
 
 	run(w);
@@ -411,7 +411,7 @@ static void people_are_known_by_subject(void **state)
 
 static void the_same_person_again_is_the_same_node(void **state)
 {
-	struct world *w = *state;
+	struct site *w = *state;
 	struct reply p, q;
 
 	run(w);
@@ -428,7 +428,7 @@ static void the_same_person_again_is_the_same_node(void **state)
 
 static void state_is_used_once_and_by_its_browser(void **state)
 {
-	struct world *w = *state;
+	struct site *w = *state;
 	struct trip t, other;
 	struct reply p;
 
@@ -465,7 +465,7 @@ static void callbacks_that_are_none_are_refused(void **state)
 {
 	static const char *const queries[] = { "", "?code=x", "?state=y", "?code=x&state=y", "?error=access_denied&state=zz",
 					       "?code=&state=", "?code=x&state=%00", "?error=x" };
-	struct world *w = *state;
+	struct site *w = *state;
 
 	run(w);
 	for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
@@ -478,7 +478,7 @@ static void callbacks_that_are_none_are_refused(void **state)
 
 static void links_that_are_none_are_refused(void **state)
 {
-	struct world *w = *state;
+	struct site *w = *state;
 	struct reply p;
 
 	run(w);
@@ -495,7 +495,7 @@ static void links_that_are_none_are_refused(void **state)
 
 static void lies_of_the_provider_are_not_believed(void **state)
 {
-	struct world *w = *state;
+	struct site *w = *state;
 	struct provider_script *s = &w->p.s;
 	static char big[400000];
 	int step = 0;
@@ -541,7 +541,7 @@ static void lies_of_the_provider_are_not_believed(void **state)
 
 static void keys_that_change_are_found_again(void **state)
 {
-	struct world *w = *state;
+	struct site *w = *state;
 	struct reply p;
 
 	run(w);
@@ -571,7 +571,7 @@ static void keys_that_change_are_found_again(void **state)
 
 static void a_key_may_change_under_its_name(void **state)
 {
-	struct world *w = *state;
+	struct site *w = *state;
 
 	run(w);
 	ask_to_join(w, 0);
@@ -586,7 +586,7 @@ static void a_key_may_change_under_its_name(void **state)
 
 static void keys_that_were_missing_at_the_start_are_fetched(void **state)
 {
-	struct world *w = *state;
+	struct site *w = *state;
 
 	w->p.s.jwks = NULL;
 	run(w);
@@ -604,7 +604,7 @@ static void keys_that_were_missing_at_the_start_are_fetched(void **state)
 
 static void the_provider_may_refuse(void **state)
 {
-	struct world *w = *state;
+	struct site *w = *state;
 	struct trip t;
 	struct reply p;
 
@@ -627,7 +627,7 @@ static void the_provider_may_refuse(void **state)
 
 static void the_secret_is_shown_as_the_provider_takes_it(void **state)
 {
-	struct world *w = *state;
+	struct site *w = *state;
 
 	w->p.s.only_form = true;
 	run(w);
@@ -647,7 +647,7 @@ static void the_secret_is_shown_as_the_provider_takes_it(void **state)
 
 static void a_listed_method_is_taken_at_once(void **state)
 {
-	struct world *w = *state;
+	struct site *w = *state;
 
 	w->p.s.auth_methods = "[\"client_secret_post\",\"private_key_jwt\"]";
 	w->p.s.only_form = true;
@@ -662,7 +662,7 @@ static void a_listed_method_is_taken_at_once(void **state)
 static void userinfo_counts_if_it_is_of_the_same_person(void **state)
 {
 	static const char *const crew[] = { "crew" };
-	struct world *w = *state;
+	struct site *w = *state;
 	struct oidc_opts o = options(w);
 	struct reply p;
 
@@ -687,7 +687,7 @@ static void userinfo_counts_if_it_is_of_the_same_person(void **state)
 static void who_does_not_pass_a_filter_leaves_nothing(void **state)
 {
 	static const char *const domain[] = { "example.com" };
-	struct world *w = *state;
+	struct site *w = *state;
 	struct oidc_opts o = options(w);
 
 	o.allowed_domains = (struct oidc_texts){ domain, 1 };
@@ -705,7 +705,7 @@ static void who_does_not_pass_a_filter_leaves_nothing(void **state)
 
 static void an_unverified_address_is_not_stored(void **state)
 {
-	struct world *w = *state;
+	struct site *w = *state;
 	struct snapshot *s;
 
 	w->p.s.more = ",\"preferred_username\":\"odin\",\"email\":\"boss@example.com\"";
@@ -719,7 +719,7 @@ static void an_unverified_address_is_not_stored(void **state)
 
 static void a_form_of_somebody_else_confirms_nothing(void **state)
 {
-	struct world *w = *state;
+	struct site *w = *state;
 	char *action, *csrf, *cookie, *first;
 	struct reply p, q;
 
@@ -764,7 +764,7 @@ static void a_form_of_somebody_else_confirms_nothing(void **state)
 
 static void a_login_that_was_decided_meanwhile_stores_nobody(void **state)
 {
-	struct world *w = *state;
+	struct site *w = *state;
 	struct reply p, q;
 
 	run(w);
@@ -781,7 +781,7 @@ static void a_login_that_was_decided_meanwhile_stores_nobody(void **state)
 }
 
 struct second_press {
-	struct world *w;
+	struct site *w;
 	const struct reply *shown;
 	struct arena *a;
 	struct reply got;
@@ -799,7 +799,7 @@ static void *press_too(void *arg)
 
 static void a_double_click_is_one_and_says_so_twice(void **state)
 {
-	struct world *w = *state;
+	struct site *w = *state;
 	struct second_press p = { .w = w, .a = arena_new() };
 	struct reply shown, got;
 	pthread_t t;
@@ -827,7 +827,7 @@ static void a_double_click_is_one_and_says_so_twice(void **state)
 
 static void the_token_may_set_the_expiry(void **state)
 {
-	struct world *w = *state;
+	struct site *w = *state;
 	struct oidc_opts o = options(w);
 	struct snapshot *s;
 	const struct node *n;
@@ -847,7 +847,7 @@ static void the_token_may_set_the_expiry(void **state)
 }
 
 /* A session from src to dst waits for approval. */
-static void ask_for_ssh(struct world *w, node_id src, node_id dst)
+static void ask_for_ssh(struct site *w, node_id src, node_id dst)
 {
 	w->auth_id[0] = '\0';
 	assert_int_equal(state_ssh_check(w->st, &(struct state_ssh_check){ .src = src, .dst = dst }, heard, w, NULL), ST_OK);
@@ -856,7 +856,7 @@ static void ask_for_ssh(struct world *w, node_id src, node_id dst)
 	assert_int_equal(strlen(w->auth_id), AUTH_ID_LEN);
 }
 
-static struct reply log_in_for_ssh(struct world *w)
+static struct reply log_in_for_ssh(struct site *w)
 {
 	struct trip t = depart(w, "auth");
 
@@ -866,7 +866,7 @@ static struct reply log_in_for_ssh(struct world *w)
 static void only_the_owner_approves_a_session(void **state)
 {
 	static const char *const tags[] = { "tag:x" };
-	struct world *w = *state;
+	struct site *w = *state;
 	node_id mine, theirs;
 	struct reply p;
 
@@ -910,7 +910,7 @@ static void only_the_owner_approves_a_session(void **state)
 
 static void a_provider_that_is_not_the_one_stops_the_start(void **state)
 {
-	struct world *w = *state;
+	struct site *w = *state;
 	struct oidc_opts o = options(w);
 	struct err err = { 0 };
 
@@ -952,7 +952,7 @@ static void answer_otherwise(void *arg, struct http_req *r)
 
 static void a_provider_that_comes_late_is_found(void **state)
 {
-	struct world *w = *state;
+	struct site *w = *state;
 	struct oidc_opts o = options(w);
 	struct err err;
 	struct reply p;
@@ -983,7 +983,7 @@ static void a_provider_that_comes_late_is_found(void **state)
 
 static void a_token_endpoint_that_is_away_is_said_so(void **state)
 {
-	struct world *w = *state;
+	struct site *w = *state;
 
 	w->p.s.dead = true;
 	run(w);
@@ -993,7 +993,7 @@ static void a_token_endpoint_that_is_away_is_said_so(void **state)
 
 static void an_end_in_the_middle_of_logins_is_clean(void **state)
 {
-	struct world *w = *state;
+	struct site *w = *state;
 	int fd[4];
 
 	w->p.s.hang = true;
