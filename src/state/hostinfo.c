@@ -308,16 +308,26 @@ struct shared_bytes *hostinfo_keep_netinfo(struct shared_bytes *now, const struc
 	return out ? out : shared_bytes_ref(now);
 }
 
-/*
- * The member of that name in the outermost object, as it stands in the text; the JSON is known to be sound. A scan of
- * some hundred bytes instead of a tree: a new policy asks it of every node.
- */
-static struct bytes find_member(struct bytes json, const char *name)
+#define FACTS 3
+static const char *const fact_names[FACTS] = { "OS", "OSVersion", "IPNVersion" };
+
+static int fact_index(const uint8_t *key, size_t n)
 {
-	size_t len = strlen(name), i = 0, key_from = 0, key_n = 0;
-	struct bytes found = { 0, 0 };
+	for (int i = 0; i < FACTS; i++)
+		if (strlen(fact_names[i]) == n && memcmp(key, fact_names[i], n) == 0)
+			return i;
+	return -1;
+}
+
+/*
+ * Members of the outermost object that are texts, as they stand in the JSON; it is known to be sound. A scan of some
+ * hundred bytes instead of a tree: a new policy asks it of every node.
+ */
+static void find_facts(struct bytes json, struct bytes out[static FACTS])
+{
 	bool want_key = false;
-	int depth = 0;
+	int depth = 0, which = -1;
+	size_t i = 0;
 
 	while (i < json.n) {
 		uint8_t c = json.p[i++];
@@ -334,24 +344,19 @@ static struct bytes find_member(struct bytes json, const char *name)
 			while (i < json.n && json.p[i] != '"')
 				i += json.p[i] == '\\' ? 2 : 1;
 			if (i >= json.n)
-				break;
-			if (depth == 1 && want_key) {
-				key_from = from;
-				key_n = i - from;
-				want_key = false;
-			} else if (depth == 1 && key_n == len && memcmp(json.p + key_from, name, len) == 0) {
-				found = bytes_of(json.p + from, i - from);
-			}
+				return;
+			if (depth == 1 && want_key)
+				which = fact_index(json.p + from, i - from);
+			else if (depth == 1 && which >= 0)
+				out[which] = bytes_of(json.p + from, i - from);
+			want_key = false;
 			i++;
 		}
 	}
-	return found;
 }
 
-static void fact(const struct shared_bytes *json, const char *name, char *out, size_t cap)
+static void take_fact(struct bytes v, char *out, size_t cap)
 {
-	struct bytes v = find_member(shared_bytes_view(json), name);
-
 	if (v.n >= cap || (v.n > 0 && memchr(v.p, '\\', v.n) != NULL))
 		v.n = 0; /* none of these has escapes in it */
 	if (v.n > 0)
@@ -361,7 +366,10 @@ static void fact(const struct shared_bytes *json, const char *name, char *out, s
 
 void hostinfo_facts(const struct shared_bytes *json, struct hostinfo_facts *out)
 {
-	fact(json, "OS", out->os, sizeof out->os);
-	fact(json, "OSVersion", out->os_version, sizeof out->os_version);
-	fact(json, "IPNVersion", out->client_version, sizeof out->client_version);
+	struct bytes v[FACTS] = { { 0, 0 } };
+
+	find_facts(shared_bytes_view(json), v);
+	take_fact(v[0], out->os, sizeof out->os);
+	take_fact(v[1], out->os_version, sizeof out->os_version);
+	take_fact(v[2], out->client_version, sizeof out->client_version);
 }
