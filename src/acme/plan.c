@@ -16,7 +16,7 @@ int64_t acme_renew_at(int64_t not_before, int64_t not_after, uint64_t random)
 
 int64_t acme_pause_s(unsigned failures, int64_t retry_after_s, uint64_t random)
 {
-	static const int32_t pauses[] = { 60, 300, 900, 1800, 3600, 2 * 3600, 4 * 3600, 6 * 3600 };
+	static const int32_t pauses[] = { 60, 300, 1200, 3600, 2 * 3600, 3 * 3600, 4 * 3600, 6 * 3600 };
 	size_t last = sizeof pauses / sizeof *pauses - 1;
 	int64_t s = pauses[failures == 0 ? 0 : failures - 1 < last ? failures - 1 : last];
 

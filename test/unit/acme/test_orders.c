@@ -7,6 +7,8 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "acme/acme.h"
@@ -515,6 +517,29 @@ static void nobody_is_asked_when_the_cache_cannot_be_written(void **state)
 	world_free(w, true);
 }
 
+/* A full disk, as it were: the account is there, and what is written fails. */
+static void nor_when_there_is_an_account(void **state)
+{
+	struct world *w = world_new(ACME_HTTP_01);
+	struct acme_key *k = acme_key_new();
+	struct rlimit old, none;
+	struct acme_status s;
+
+	(void)state;
+	assert_int_equal(acme_cache_save_account(w->dir, k, NULL), ST_OK);
+	acme_key_free(&k);
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	none = (struct rlimit){ 0, old.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	acme_start(w->a);
+	s = run(w);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	assert_int_equal(s.failures, 1);
+	assert_int_equal(requests(w), 0);
+	world_free(w, true);
+}
+
 static void put_file(const char *dir, const char *name, const char *text)
 {
 	char path[300];
@@ -716,6 +741,7 @@ int main(void)
 		cmocka_unit_test(an_answer_that_the_authority_cannot_see),
 		cmocka_unit_test(leaving_in_the_middle),
 		cmocka_unit_test(nobody_is_asked_when_the_cache_cannot_be_written),
+		cmocka_unit_test(nor_when_there_is_an_account),
 		cmocka_unit_test(a_damaged_account_key_is_left_alone),
 		cmocka_unit_test(a_damaged_certificate_is_asked_for_anew),
 		cmocka_unit_test(an_expired_one_is_served_until_there_is_a_new_one),
