@@ -19,6 +19,8 @@
 #define KEYS_PAUSE_MS ((uint64_t)10 * 1000) /* between two fetches that tokens ask for */
 #define DISCOVERY_TIMEOUT_MS 30000
 #define CONFIRM_FORM_MAX ((size_t)4096)
+#define TABLE_MAX 4096
+#define TABLE_PER_SOURCE 512 /* a whole office may stand behind one address, or a proxy that nobody named */
 
 /* ---- what the provider says ---- */
 
@@ -280,12 +282,13 @@ static const char *error_code(struct arena *a, const char *s)
 static void on_callback(void *arg, struct http_req *r)
 {
 	const char *code = http_req_query(r, "code"), *state = http_req_query(r, "state"), *error = http_req_query(r, "error");
+	const char *iss = http_req_query(r, "iss"); /* RFC 9207: who answers, where a provider says so */
 	struct oidc *o = arg;
 	const char *cookie;
 	struct job *j;
 
 	if (state == NULL || *state == '\0' || ((code == NULL || *code == '\0') && (error == NULL || *error == '\0')) ||
-	    !is_hex(state, OIDC_SECRET_LEN)) {
+	    !is_hex(state, OIDC_SECRET_LEN) || (iss != NULL && strcmp(iss, o->issuer) != 0)) {
 		bad_callback(o, r, OIDC_BAD_CALLBACK, 400);
 		return;
 	}
@@ -465,8 +468,9 @@ enum status oidc_new(const struct oidc_opts *opts, struct oidc **out, struct err
 	o->rules = (struct identity_rules){ o->opts.allowed_groups, o->opts.allowed_domains, o->opts.allowed_users,
 					    o->opts.email_verified_required };
 	o->fetcher = fetcher_new(o->opts.loop, &(struct fetcher_opts){ .ca_file = o->opts.ca_file });
-	o->logins = waiting_new(&(struct waiting_opts){ .release = free });
-	o->confirms = waiting_new(&(struct waiting_opts){ .release = confirm_release });
+	o->logins = waiting_new(&(struct waiting_opts){ .max = TABLE_MAX, .max_per_source = TABLE_PER_SOURCE, .release = free });
+	o->confirms = waiting_new(&(struct waiting_opts){ .max = TABLE_MAX, .max_per_source = TABLE_PER_SOURCE,
+							   .release = confirm_release });
 	o->pause_ms = RETRY_MIN_MS;
 	loop_timer_init(&o->refresh, o->opts.loop, on_refresh, o);
 	*out = o;

@@ -213,10 +213,10 @@ static int tear_down(void **state)
 	loop_join(w->home);
 	listener_close(&w->listener);
 	http_server_free(&w->http);
+	loop_free(&w->front); /* what comes late must not look for it */
 	oidc_free(&w->o);
 	state_close(&w->st);
 	loop_turn(w->home, 0);
-	loop_free(&w->front);
 	loop_free(&w->home);
 	http_router_free(&w->router);
 	provider_stop(&w->p);
@@ -451,6 +451,9 @@ static void state_is_used_once_and_by_its_browser(void **state)
 	snprintf(w->p.s.login_nonce, sizeof w->p.s.login_nonce, "%s", between(w->a, t.location, "&nonce=", "&"));
 	snprintf(w->p.s.challenge, sizeof w->p.s.challenge, "%s", between(w->a, t.location, "&code_challenge=", "&"));
 	unlock(w);
+	p = browse(w->port, arena_printf(w->a, "/oidc/callback?code=good&state=%s&iss=http%%3A%%2F%%2Fother", t.state), t.cookie, NULL);
+	assert_page(&p, 400, "ERROR");
+	reply_free(&p);
 	p = come_back(w, &t); /* all that has not used it up */
 	assert_page(&p, 200, "CONFIRM");
 	reply_free(&p);
@@ -991,6 +994,39 @@ static void a_token_endpoint_that_is_away_is_said_so(void **state)
 	assert_refused(w, OIDC_UNAVAILABLE, 503);
 }
 
+/* A request whose answer nobody reads. Returned: the socket. */
+static int leave(struct site *w, const char *request)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(w->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+	assert_int_equal(write(fd, request, strlen(request)), (ssize_t)strlen(request));
+	return fd;
+}
+
+static void an_end_while_the_state_works_is_clean(void **state)
+{
+	struct site *w = *state;
+	struct reply p;
+	char *csrf;
+	int fd;
+
+	run(w);
+	ask_to_join(w, 0);
+	p = log_in(w);
+	assert_page(&p, 200, "CONFIRM");
+	csrf = between(w->a, p.body, "csrf=", " ");
+	fake_disk_slow(w->disk, 300000);
+	fd = leave(w, arena_printf(w->a, "POST %s HTTP/1.1\r\nHost: h\r\nCookie: headscale_register_confirm=%s\r\nContent-Type: "
+					 "application/x-www-form-urlencoded\r\nContent-Length: %zu\r\n\r\nheadscale_register_confirm=%s",
+				   between(w->a, p.body, "action=", " "), csrf, strlen("headscale_register_confirm=") + strlen(csrf), csrf));
+	usleep(100000);
+	assert_int_equal(count(w, OIDC_REGISTERED), 0); /* still at it */
+	close(fd);
+	reply_free(&p);
+}
+
 static void an_end_in_the_middle_of_logins_is_clean(void **state)
 {
 	struct site *w = *state;
@@ -1000,13 +1036,9 @@ static void an_end_in_the_middle_of_logins_is_clean(void **state)
 	run(w);
 	ask_to_join(w, 0);
 	for (int i = 0; i < 4; i++) { /* browsers that are left waiting */
-		struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(w->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 		struct trip t = depart(w, "register");
-		char *req = arena_printf(w->a, "GET /oidc/callback?code=good&state=%s HTTP/1.1\r\nHost: h\r\n%s\r\n", t.state, t.cookie);
 
-		fd[i] = socket(AF_INET, SOCK_STREAM, 0);
-		assert_int_equal(connect(fd[i], (struct sockaddr *)&to, sizeof to), 0);
-		assert_int_equal(write(fd[i], req, strlen(req)), (ssize_t)strlen(req));
+		fd[i] = leave(w, arena_printf(w->a, "GET /oidc/callback?code=good&state=%s HTTP/1.1\r\nHost: h\r\n%s\r\n", t.state, t.cookie));
 	}
 	for (int i = 0; i < 100; i++) {
 		lock(w);
@@ -1077,6 +1109,7 @@ int main(void)
 		T(a_provider_that_comes_late_is_found),
 		T(a_token_endpoint_that_is_away_is_said_so),
 		T(an_end_in_the_middle_of_logins_is_clean),
+		T(an_end_while_the_state_works_is_clean),
 	};
 
 	return cmocka_run_group_tests(tests, group_set_up, group_tear_down);
