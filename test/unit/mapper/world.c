@@ -276,7 +276,8 @@ static void elect(struct world *w)
 			const struct node *x = s->pages[i]->slot[__builtin_ctzll(m)].node;
 
 			for (uint32_t k = 0; x->announced_routes != NULL && k < x->announced_routes->n; k++)
-				vec_push(&v, ((struct route_primary){ x->announced_routes->v[k], x->id }));
+				if (!ip_prefix_is_default(&x->announced_routes->v[k]))
+					vec_push(&v, ((struct route_primary){ x->announced_routes->v[k], x->id }));
 		}
 	if (v.n > 1)
 		qsort(v.v, v.n, sizeof *v.v, by_prefix);
