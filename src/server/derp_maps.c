@@ -198,7 +198,7 @@ static void plan(struct server_derp_map *d)
 {
 	int64_t every = d->srv->config->derp.update_frequency_ns / NS_PER_MS;
 
-	if (d->stopped || !d->srv->config->derp.auto_update_enabled || d->srv->config->derp.urls.n == 0 || every <= 0)
+	if (d->stopped || !d->srv->config->derp.auto_update_enabled || every <= 0)
 		return;
 	loop_timer_start(&d->timer, d->status == ST_OK ? (uint64_t)every : d->retry_ms);
 }
@@ -236,8 +236,16 @@ static void refresh(void *arg)
 {
 	struct server_derp_map *d = arg;
 
+	if (d->running)
+		return;
 	d->running = true;
 	loop_work(d->srv->main, refresh_work, refresh_done, d);
+}
+
+void server_derp_map_refresh(struct server *srv)
+{
+	if (srv->derp_maps != NULL)
+		refresh(srv->derp_maps);
 }
 
 void server_derp_map_start(struct server *srv)

@@ -126,6 +126,7 @@ void server_reload(void *arg)
 	server_notify("RELOADING=1");
 	reload_config(srv);
 	reload_policy(srv);
+	server_derp_map_refresh(srv);
 	server_notify("READY=1");
 }
 

@@ -107,6 +107,8 @@ enum status server_sso_open(struct server *srv, struct err *err) MUST_CHECK;
 /* derp_maps.c */
 enum status server_derp_map_load(struct server *srv, struct shared_bytes **json_out, struct err *err) MUST_CHECK;
 void server_derp_map_start(struct server *srv);
+/** Read the sources again now; a map that is another is published. On the main loop. */
+void server_derp_map_refresh(struct server *srv);
 void server_derp_map_stop(struct server *srv);
 
 /* reload.c */
