@@ -747,7 +747,7 @@ class Lab:
         assert all(b[0] >= 1 for b in before.values()), f"no first map counted: {before}"
         yield
         after = {n.name: (n.rebuilds(), n.increments()) for n in nodes}
-        assert {k: v[0] for k, v in after.items()} == {k: v[0] for k, v in before.items()}, "rebuilt its whole map"
+        assert {k: v[0] for k, v in after.items()} == {k: v[0] for k, v in before.items()}, f"rebuilt its map: {before} {after}"
         assert any(after[k][1] > before[k][1] for k in before), "no frame came at all"
 
     def settle(self, *nodes, quiet=1.0, timeout=40):

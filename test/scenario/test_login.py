@@ -40,13 +40,18 @@ def test_two_wait_at_once_and_each_gets_his_own(lab):
 def test_a_login_turned_down(lab):
     lab.server.user("anna")
     n = lab.node("n", NEW)
-    _, url = n.up_url()
+    p, url = n.up_url()
     number = url.rstrip("/").split("/")[-1]
     lab.server.cli("auth", "reject", "--auth-id", number)
-    until("another link is shown", lambda: n.api("status")["AuthURL"] not in ("", url))
+    until("the client is told", lambda: "refused" in n.log() or n.api("status")["AuthURL"] not in ("", url))
     out = lab.server.cli("auth", "register", "--auth-id", number, "--user", "anna", check=False)
-    assert out.returncode == 1
+    assert out.returncode == 1, "what was turned down stays so"
     assert lab.server.nodes() == {} and n.state() != "Running"
+    n.stop(p)
+    again, _ = n.up_url("--force-reauth")
+    url = until("a new link", lambda: n.api("status")["AuthURL"] not in ("", url) and n.api("status")["AuthURL"])
+    lab.server.approve_login(url, "anna")
+    assert again.wait(30) == 0
 
 
 def test_unknown_links_and_users_are_refused(lab):

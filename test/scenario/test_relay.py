@@ -84,8 +84,9 @@ def test_a_relay_of_another_make(make_lab):
     n1.ping(n2.ip4, direct=False, timeout=60)
 
 
-def test_a_changed_relay_map_reaches_who_is_connected(make_lab):
-    lab = make_lab(relay="derper", config={"derp": {"auto_update_enabled": True, "update_frequency": "2s"}})
+@pytest.mark.parametrize("how", ["in time", "on request"])
+def test_a_changed_relay_map_reaches_who_is_connected(make_lab, how):
+    lab = make_lab(relay="derper", config={"derp": {"auto_update_enabled": how == "in time", "update_frequency": "2s"}})
     n = lab.node("n", NEW, user="anna")
 
     def regions():
@@ -96,6 +97,8 @@ def test_a_changed_relay_map_reaches_who_is_connected(make_lab):
         text = f.read()
     with open(path, "w") as f:
         f.write(text + text.split("\n", 1)[1].replace("900", "901").replace('"lab"', '"far"'))
+    if how == "on request":
+        lab.server.reload()
     until("the new region", lambda: regions() == ["far", "lab"])
 
 

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from lab import BINARY, NEW, SERVER_IP, URL, run, until
+from lab import BINARY, NEW, SERVER_IP, URL, merge, run, until
 
 
 def test_the_command_line_from_afar_needs_a_key(lab):
@@ -64,10 +64,22 @@ def test_it_ends_in_order(lab):
     assert n.state() == "Running"
 
 
-def test_a_taken_port_stops_the_start_in_words(lab):
+def test_what_is_taken_stops_the_start_in_words(lab):
     s = lab.server
-    out = s.run(BINARY, "serve", "-c", s.path, check=False, timeout=20)
-    assert out.returncode == 1 and "address already in use" in out.stdout + out.stderr
+    first = dict(s.config)
+
+    def second(words, **more):
+        s.config = merge(first, more)
+        s.write_config()
+        out = s.run(BINARY, "serve", "-c", s.path, check=False, timeout=20)
+        s.config = first
+        s.write_config()
+        assert out.returncode == 1 and words in out.stdout + out.stderr, out.stdout + out.stderr
+    second("db.sqlite")
+    other = {"database": {"sqlite": {"path": os.path.join(s.dir, "second.sqlite")}}}
+    second("in use", unix_socket=os.path.join(s.dir, "second.sock"), **other)
+    second("hs.sock", listen_addr="0.0.0.0:444", metrics_listen_addr="", derp={"server": {"stun_listen_addr": "0.0.0.0:3479"}},
+           **other)
     assert s.json("users", "list") in ([], None), "the first goes on"
 
 

@@ -91,11 +91,13 @@ def test_an_owner_may_tag_his_machine_at_login(lab):
     lab.server.approve_login(url, "anna")
     assert p.wait(30) == 0
     until("tagged", lambda: tags_of(lab, "n") == ["tag:web"])
-    m = lab.node("m", OLD)
-    p, url = m.up_url("--advertise-tags=tag:other")
-    out = lab.server.cli("auth", "register", "--auth-id", url.split("/")[-1], "--user", "anna", check=False)
-    assert out.returncode != 0 and "tag" in out.stderr, out.stderr
-    assert "m" not in lab.server.nodes()
+    # The first user is the tailnet's owner, who may give any tag there is; the second is not.
+    for user, tag in (("ben", "tag:web"), ("ben", "tag:none"), ("anna", "tag:none")):
+        m = lab.node(f"{user}-{tag[4:]}", OLD)
+        p, url = m.up_url(f"--advertise-tags={tag}")
+        out = lab.server.cli("auth", "register", "--auth-id", url.split("/")[-1], "--user", user, check=False)
+        assert out.returncode == 1 and tag in out.stderr, (user, tag, out.stdout, out.stderr)
+        assert set(lab.server.nodes()) == {"n"} and p.poll() is None
 
 
 def test_a_tagged_node_never_expires(lab):
