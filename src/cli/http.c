@@ -79,6 +79,8 @@ static enum status open_transport(struct cli_ctx *c)
 	h->base = strstr(h->config->cli.address, "://") != NULL ? h->config->cli.address
 								: arena_printf(c->arena, "https://%s", h->config->cli.address);
 	h->headers = curl_slist_append(h->headers, arena_printf(c->arena, "Authorization: Bearer %s", h->config->cli.api_key));
+	if (getenv("SSL_CERT_FILE") != NULL) /* as OpenSSL's own tools take it; libcurl does not by itself */
+		curl_easy_setopt(h->curl, CURLOPT_CAINFO, getenv("SSL_CERT_FILE"));
 	if (h->config->cli.insecure) {
 		curl_easy_setopt(h->curl, CURLOPT_SSL_VERIFYPEER, 0L);
 		curl_easy_setopt(h->curl, CURLOPT_SSL_VERIFYHOST, 0L);
