@@ -267,38 +267,71 @@ static void nodes_join_and_leave_in_any_order_and_maps_agree(void **state)
 	until(netmap_peers(watch->map) == netmap_peers(late->map));
 }
 
-static void a_slow_reader_catches_up_or_is_asked_to_come_again(void **state)
+/* A node whose stream stands still after the first map: its window is full and never given back. */
+static struct node *node_stuck(const char *hostname, struct node *busy)
 {
-	struct node *watch, *slow, *busy = node_up("slow-busy");
+	struct node *n = node_new(hostname);
 	struct ctl_map_opts o = { .stream = true, .derp = 1 };
 	const uint32_t before = w.server.call_window;
-	char text[64];
+	static char text[64];
 
-	(void)state;
-	watch = node_up("slow-watch");
-	slow = node_new("slow-slow");
 	w.server.call_window = 65536;
-	node_connect(slow);
+	node_connect(n);
 	w.server.call_window = before;
-	node_register(slow, NULL);
-	node_stream_with(slow, &o, true); /* its window is never given back */
-	until(netmap_has_first(slow->map));
+	node_register(n, NULL);
+	node_stream_with(n, &o, true);
+	until(netmap_has_first(n->map));
 	for (int i = 0; i < 1500; i++) {
 		snprintf(text, sizeof text, "198.51.100.%d:%d", i % 250, 2000 + i);
 		busy->endpoint = text;
 		node_lite(busy);
 	}
-	/* The others did not wait for it. */
-	until(strcmp(sees_endpoint(watch, busy), text) == 0);
-	for (int i = 0; i < 200 && slow->stream && strcmp(sees_endpoint(slow, busy), text) != 0; i++) {
-		ctl_call_consume(slow->stream, 65536);
+	return n;
+}
+
+/* Let it read on; if its stream was ended, it comes again as clients do. */
+static void unstick(struct node *n)
+{
+	for (int i = 0; i < 100 && n->stream; i++) {
+		ctl_call_consume(n->stream, 65536);
 		loop_turn(w.loop, 20);
 	}
-	if (!slow->stream) {
-		node_stream(slow);
-		until(netmap_has_first(slow->map));
-	}
-	until(strcmp(sees_endpoint(slow, busy), text) == 0);
+	if (!n->stream)
+		node_stream(n);
+	until(netmap_has_first(n->map));
+}
+
+static void a_slow_reader_catches_up_or_is_asked_to_come_again(void **state)
+{
+	struct node *busy = node_up("slow-busy"), *watch = node_up("slow-watch"), *slow = node_stuck("slow-slow", busy);
+
+	(void)state;
+	/* The others did not wait for it. */
+	until(strcmp(sees_endpoint(watch, busy), busy->endpoint) == 0);
+	unstick(slow);
+	until(strcmp(sees_endpoint(slow, busy), busy->endpoint) == 0);
+}
+
+/* What happened meanwhile comes merged: nothing that was removed may stay, and no name may move within a message. */
+static void a_slow_reader_is_told_of_every_removal_and_move(void **state)
+{
+	struct node *busy = node_up("merge-busy"), *gone = node_up("merge-gone"), *a = node_up("merge-a"), *b = node_up("merge-b");
+	struct node *slow = node_stuck("merge-slow", busy), *brief, *late;
+
+	(void)state;
+	free(cli("nodes rename merge-moved -i %lld", (long long)node_id(b)));
+	free(cli("nodes rename merge-b -i %lld", (long long)node_id(a)));
+	free(cli("--force nodes delete -i %lld", (long long)node_id(gone)));
+	brief = node_up("merge-brief");
+	free(cli("--force nodes delete -i %lld", (long long)node_id(brief)));
+	late = node_up("merge-gone"); /* takes the name, and may take the address */
+	unstick(slow);
+	until(sees(slow, late) != NULL);
+	until(sees(slow, gone) == NULL && sees(slow, brief) == NULL);
+	until(strcmp(sees_text(slow, a, "Name"), "merge-b.tail.test.") == 0);
+	until(strcmp(sees_text(slow, b, "Name"), "merge-moved.tail.test.") == 0);
+	assert_string_equal(sees_text(slow, late, "Name"), "merge-gone.tail.test.");
+	until(netmap_peers(slow->map) == netmap_peers(late->map));
 }
 
 int main(void)
@@ -323,6 +356,7 @@ int main(void)
 		T(a_map_without_zstd_is_plain_json),
 		T(nodes_join_and_leave_in_any_order_and_maps_agree),
 		T(a_slow_reader_catches_up_or_is_asked_to_come_again),
+		T(a_slow_reader_is_told_of_every_removal_and_move),
 	};
 
 	return cmocka_run_group_tests_name("protocol/maps", tests, world_start, world_stop);
