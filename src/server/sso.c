@@ -1,6 +1,8 @@
 /* server/sso.c -- single sign-on: the configuration's `oidc` section handed to auth/, drawn with web/. */
 #include "server/server_priv.h"
 
+#include <stdlib.h>
+
 #include "auth/oidc.h"
 #include "web/pages.h"
 
@@ -52,6 +54,7 @@ enum status server_sso_open(struct server *srv, struct err *err)
 					  .email_verified_required = c->oidc.email_verified_required,
 					  .use_expiry_from_token = c->oidc.use_expiry_from_token,
 					  .pkce = pkce_of(c),
+					  .ca_file = getenv("SSL_CERT_FILE"),
 					  .pages = { confirm, web_page_done, web_page_error },
 					  .fallback = server_login_page,
 					  .fallback_arg = srv },
