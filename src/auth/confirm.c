@@ -66,7 +66,8 @@ static struct oidc_device device_of(struct job *j)
 	struct json_object *info = NULL;
 	char address[IP_TEXT_MAX], key[BASE64_LEN(KEY_LEN) + 1];
 
-	if (p->hostinfo != NULL && json_parse(shared_bytes_view(p->hostinfo), STATE_HOSTINFO_MAX, &info, NULL) == ST_OK &&
+	if (p->hostinfo != NULL &&
+	    json_parse(shared_bytes_view(p->hostinfo), STATE_HOSTINFO_MAX, &info, NULL) == ST_OK &&
 	    json_object_is_type(info, json_type_object)) {
 		d.os = member(info, "OS");
 		d.client_version = member(info, "IPNVersion");
@@ -84,8 +85,8 @@ static struct oidc_device device_of(struct job *j)
 
 static const char *confirm_cookie(struct job *j, const char *auth_id, const char *value, unsigned seconds)
 {
-	return arena_printf(j->a, "%s=%s; Path=%s/register/confirm/%s; Max-Age=%u; HttpOnly; SameSite=Strict%s", OIDC_CSRF_FIELD,
-			    value, j->o->base_path, auth_id, seconds, j->secure ? "; Secure" : "");
+	return arena_printf(j->a, "%s=%s; Path=%s/register/confirm/%s; Max-Age=%u; HttpOnly; SameSite=Strict%s",
+			    OIDC_CSRF_FIELD, value, j->o->base_path, auth_id, seconds, j->secure ? "; Secure" : "");
 }
 
 static void show(struct job *j)
@@ -141,7 +142,8 @@ static void show_registered(struct job *j, const struct confirm *c)
 		job_done_page(j, "Node reauthenticated",
 			      arena_printf(j->a, "Reauthenticated as %s. You can now close this window.", user));
 	else
-		job_done_page(j, "Node registered", arena_printf(j->a, "Registered as %s. You can now close this window.", user));
+		job_done_page(j, "Node registered",
+			      arena_printf(j->a, "Registered as %s. You can now close this window.", user));
 }
 
 static void state_refused(struct job *j)
@@ -157,13 +159,15 @@ static void state_refused(struct job *j)
 		job_refuse(j, OIDC_CONFIRM_REFUSED, 403, words, words, "Please ask your administrator.");
 		break;
 	case ST_CONFLICT:
-		job_refuse(j, OIDC_CONFIRM_REFUSED, 409, words, words, "Start again on your machine, or ask your administrator.");
+		job_refuse(j, OIDC_CONFIRM_REFUSED, 409, words, words,
+			   "Start again on your machine, or ask your administrator.");
 		break;
 	case ST_BUSY:
 		job_refuse_busy(j);
 		break;
 	default:
-		log_error("a login could not be stored", LOG_STR("status", status_name(j->st)), LOG_STR("error", words), LOG_END);
+		log_error("a login could not be stored", LOG_STR("status", status_name(j->st)), LOG_STR("error", words),
+			  LOG_END);
 		job_refuse(j, OIDC_INTERNAL, 500, words, "Something went wrong", "Please try again later.");
 	}
 }
@@ -242,8 +246,8 @@ void confirm_pressed(struct job *j)
 	if (c == NULL) {
 		job_refuse_gone(j);
 	} else if (strcmp(c->auth_id, j->id) != 0) {
-		job_refuse(j, OIDC_CONFIRM_CSRF, 403, "the form is another login's", "This form was not made for this login",
-			   "Open the link that your machine shows again.");
+		job_refuse(j, OIDC_CONFIRM_CSRF, 403, "the form is another login's",
+			   "This form was not made for this login", "Open the link that your machine shows again.");
 	} else if (c->registered) {
 		show_registered(j, c);
 	} else if (c->expiry_ns != TIME_NONE && c->expiry_ns <= oidc_now_ns(o)) {
@@ -263,8 +267,9 @@ static void ssh_decided(struct job *j)
 	}
 	oidc_count(j->o, OIDC_SSH_APPROVED);
 	log_info("SSH session approved", LOG_STR("user", identity_display(j->who)), LOG_END);
-	job_done_page(j, "SSH session authorized",
-		      arena_printf(j->a, "Authorized as %s. You may return to your terminal.", identity_display(j->who)));
+	job_done_page(
+	    j, "SSH session authorized",
+	    arena_printf(j->a, "Authorized as %s. You may return to your terminal.", identity_display(j->who)));
 }
 
 static void ssh_user_stored(struct job *j)
@@ -284,7 +289,9 @@ static bool owns_source(struct job *j, const char **why)
 	const struct user *u = n != NULL && !node_is_tagged(n) ? snapshot_user(s, n->user) : NULL;
 	bool ok = u != NULL && strcmp(u->provider, "oidc") == 0 && strcmp(u->provider_id, j->who->provider_id) == 0;
 
-	*why = n == NULL ? "the source is gone" : node_is_tagged(n) ? "the source is tagged" : "the source is another user's";
+	*why = n == NULL	   ? "the source is gone"
+	       : node_is_tagged(n) ? "the source is tagged"
+				   : "the source is another user's";
 	snapshot_unref(&s);
 	return ok;
 }

@@ -17,10 +17,10 @@
 #include "net/loop.h"
 
 struct fetch {
-	struct fetcher *owner;       /* NULL: fetch_now() */
+	struct fetcher *owner; /* NULL: fetch_now() */
 	CURL *easy;
 	struct curl_slist *headers;
-	char *form;                  /* owned, wiped */
+	char *form; /* owned, wiped */
 	size_t form_n;
 	struct buf body;
 	size_t header_n;
@@ -112,7 +112,8 @@ static void add_auth(struct fetch *x, const struct fetch_req *req)
 	free(value);
 }
 
-/* Options are set to constants and to strings of ours: they fail only without memory, or when libcurl lacks the feature. */
+/* Options are set to constants and to strings of ours: they fail only without memory, or when libcurl lacks the
+ * feature. */
 #define SET(x, opt, val) must(curl_easy_setopt((x)->easy, opt, val) == CURLE_OK)
 
 static void set_up_limits(struct fetch *x, const struct fetch_req *req, const char *ca_file)

@@ -21,7 +21,7 @@
 
 #define COOKIE_SECONDS 3600
 #define TOKEN_BODY_MAX ((size_t)256 * 1024)
-#define FORM_MAX ((size_t)64 * 1024)
+#define FORM_MAX       ((size_t)64 * 1024)
 
 /* ---- text ---- */
 
@@ -60,8 +60,8 @@ static void random_hex(char out[static OIDC_SECRET_LEN + 1])
 
 static bool own_parameter(const char *name)
 {
-	static const char *const own[] = { "response_type", "client_id", "redirect_uri", "scope", "state", "nonce",
-					   "code_challenge", "code_challenge_method" };
+	static const char *const own[] = { "response_type", "client_id", "redirect_uri",   "scope",
+					   "state",	    "nonce",	 "code_challenge", "code_challenge_method" };
 
 	for (size_t i = 0; i < sizeof own / sizeof *own; i++)
 		if (strcmp(own[i], name) == 0)
@@ -113,8 +113,8 @@ static const char *authorization_url(struct job *j, const struct login *l, const
 
 static const char *state_cookie(struct job *j, const char *state, const char *value, unsigned seconds)
 {
-	return arena_printf(j->a, "state_%.6s=%s; Path=%s/oidc/callback; Max-Age=%u; HttpOnly; SameSite=Lax%s", state, value,
-			    j->o->base_path, seconds, j->secure ? "; Secure" : "");
+	return arena_printf(j->a, "state_%.6s=%s; Path=%s/oidc/callback; Max-Age=%u; HttpOnly; SameSite=Lax%s", state,
+			    value, j->o->base_path, seconds, j->secure ? "; Secure" : "");
 }
 
 static void begin_known(struct job *j)
@@ -174,8 +174,8 @@ static bool is_one_of(const char *s, const char *const *list, size_t n)
 /* RFC 6749 4.1.2.1 and OpenID Connect Core 3.1.2.6. */
 static void provider_refused(struct job *j)
 {
-	static const char *const people[] = { "access_denied", "login_required", "consent_required", "interaction_required",
-					      "account_selection_required" };
+	static const char *const people[] = { "access_denied", "login_required", "consent_required",
+					      "interaction_required", "account_selection_required" };
 	static const char *const later[] = { "temporarily_unavailable", "server_error" };
 	const char *words = arena_printf(j->a, "%.64s: %.256s", j->error, j->error_words ? j->error_words : "");
 	const char *what = arena_printf(j->a, "The identity provider refused the login (%.64s)", j->error);
@@ -238,8 +238,10 @@ static void ask_userinfo(struct job *j)
 		return;
 	}
 	j->fetch = fetch_start(o->fetcher,
-			       &(struct fetch_req){ .url = o->provider->userinfo_endpoint, .bearer = j->access_token,
-						    .body_max = TOKEN_BODY_MAX, .timeout_ms = o->opts.timeout_ms },
+			       &(struct fetch_req){ .url = o->provider->userinfo_endpoint,
+						    .bearer = j->access_token,
+						    .body_max = TOKEN_BODY_MAX,
+						    .timeout_ms = o->opts.timeout_ms },
 			       on_userinfo, j);
 }
 
@@ -247,8 +249,10 @@ static void ask_userinfo(struct job *j)
 
 static void token_refused(struct job *j, enum oidc_event why, const struct err *err)
 {
-	log_warn("an ID token was not believed", LOG_STR("reason", oidc_event_name(why)), LOG_STR("error", err->text), LOG_END);
-	job_refuse(j, why, why == OIDC_TOKEN_MALFORMED ? 400 : 403, err->text, "The identity provider's answer was not believed",
+	log_warn("an ID token was not believed", LOG_STR("reason", oidc_event_name(why)), LOG_STR("error", err->text),
+		 LOG_END);
+	job_refuse(j, why, why == OIDC_TOKEN_MALFORMED ? 400 : 403, err->text,
+		   "The identity provider's answer was not believed",
 		   "Open the link again; if that does not help, please tell your administrator.");
 }
 
@@ -317,8 +321,8 @@ static void exchange(struct job *j, enum provider_client_auth how);
 static bool wrong_auth(const struct fetch_answer *a, const char *error)
 {
 	return a->http_status == 401 || strcmp(error, "invalid_client") == 0 ||
-	       (a->http_status == 400 && (*error == '\0' || strcmp(error, "invalid_request") == 0 ||
-					  strcmp(error, "unauthorized_client") == 0));
+	       (a->http_status == 400 &&
+		(*error == '\0' || strcmp(error, "invalid_request") == 0 || strcmp(error, "unauthorized_client") == 0));
 }
 
 static void code_refused(struct job *j, const struct fetch_answer *a, struct json_object *o)
@@ -332,8 +336,8 @@ static void code_refused(struct job *j, const struct fetch_answer *a, struct jso
 		job_refuse_unavailable(j, arena_printf(j->a, "token endpoint: status %d", a->http_status));
 		return;
 	}
-	if (!j->auth_retried && j->o->client_auth == CLIENT_AUTH_UNKNOWN && j->o->provider->client_auth == CLIENT_AUTH_UNKNOWN &&
-	    wrong_auth(a, error)) {
+	if (!j->auth_retried && j->o->client_auth == CLIENT_AUTH_UNKNOWN &&
+	    j->o->provider->client_auth == CLIENT_AUTH_UNKNOWN && wrong_auth(a, error)) {
 		j->auth_retried = true;
 		exchange(j, CLIENT_AUTH_FORM);
 		return;
@@ -356,7 +360,8 @@ static void on_tokens(void *arg, const struct fetch_answer *a)
 		return;
 	}
 	if (a->st != ST_OK) {
-		token_refused(j, OIDC_TOKEN_MALFORMED, &(struct err){ .text = "the answer of the token endpoint is too long" });
+		token_refused(j, OIDC_TOKEN_MALFORMED,
+			      &(struct err){ .text = "the answer of the token endpoint is too long" });
 		return;
 	}
 	if (json_parse(a->body, TOKEN_BODY_MAX, &o, NULL) != ST_OK)
@@ -395,7 +400,8 @@ static const char *basic_auth(struct job *j)
 static void exchange(struct job *j, enum provider_client_auth how)
 {
 	const struct oidc *o = j->o;
-	struct fetch_req req = { .url = o->provider->token_endpoint, .body_max = TOKEN_BODY_MAX,
+	struct fetch_req req = { .url = o->provider->token_endpoint,
+				 .body_max = TOKEN_BODY_MAX,
 				 .timeout_ms = o->opts.timeout_ms };
 	struct buf b;
 
@@ -426,8 +432,9 @@ void flow_callback(struct job *j)
 	atomic_store(&o->n_logins, waiting_count(o->logins));
 	job_header(j, "Set-Cookie", state_cookie(j, j->state, "", 0));
 	if (j->login == NULL) {
-		job_refuse(j, OIDC_STATE_UNKNOWN, 410, "state is over, used or unknown", "This login is over",
-			   "It was used already, or too much time has passed. Open the link that your machine shows again.");
+		job_refuse(
+		    j, OIDC_STATE_UNKNOWN, 410, "state is over, used or unknown", "This login is over",
+		    "It was used already, or too much time has passed. Open the link that your machine shows again.");
 	} else if (j->error != NULL) {
 		provider_refused(j);
 	} else {

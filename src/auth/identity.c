@@ -8,11 +8,11 @@
 #include "base/utf8.h"
 #include "base/vec.h"
 
-#define SUBJECT_MAX 255
+#define SUBJECT_MAX    255
 #define NAME_MAX_BYTES 255
-#define EMAIL_MAX 254
-#define PICTURE_MAX 2048
-#define GROUP_MAX 512
+#define EMAIL_MAX      254
+#define PICTURE_MAX    2048
+#define GROUP_MAX      512
 
 /* ---- claims ---- */
 
@@ -168,7 +168,8 @@ static bool ambiguous(const char *s)
 	while (true) {
 		size_t n = strcspn(s, "/");
 
-		if (n == 0 || s[0] == ' ' || s[n - 1] == ' ' || (n == 1 && s[0] == '.') || (n == 2 && memcmp(s, "..", 2) == 0))
+		if (n == 0 || s[0] == ' ' || s[n - 1] == ' ' || (n == 1 && s[0] == '.') ||
+		    (n == 2 && memcmp(s, "..", 2) == 0))
 			return true;
 		if (memchr(s, '%', n) != NULL)
 			return true;

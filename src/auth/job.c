@@ -76,7 +76,8 @@ static void page_headers(struct http_req *r, int status)
 		http_resp_header(r, "Retry-After", "10");
 }
 
-void oidc_refuse_now(struct oidc *o, struct http_req *r, enum oidc_event e, int status, const char *what, const char *advice)
+void oidc_refuse_now(struct oidc *o, struct http_req *r, enum oidc_event e, int status, const char *what,
+		     const char *advice)
 {
 	struct buf b;
 
@@ -218,7 +219,9 @@ static unsigned of_source(const struct oidc *o, const struct job *j)
 void job_run(void *arg)
 {
 	static void (*const first[])(struct job *) = {
-		[JOB_BEGIN] = flow_begin, [JOB_CALLBACK] = flow_callback, [JOB_CONFIRM] = confirm_pressed,
+		[JOB_BEGIN] = flow_begin,
+		[JOB_CALLBACK] = flow_callback,
+		[JOB_CONFIRM] = confirm_pressed,
 	};
 	struct job *j = arg;
 	struct oidc *o = j->o;
@@ -256,13 +259,15 @@ void job_refuse(struct job *j, enum oidc_event e, int status, const char *words,
 
 void job_refuse_busy(struct job *j)
 {
-	job_refuse(j, OIDC_BUSY, 503, "too much is waiting", "The server is busy", "Please try again in a few seconds.");
+	job_refuse(j, OIDC_BUSY, 503, "too much is waiting", "The server is busy",
+		   "Please try again in a few seconds.");
 }
 
 void job_refuse_gone(struct job *j)
 {
-	job_refuse(j, OIDC_GONE, 410, "over, decided, or never known", "This login is over",
-		   "It was used already, or too much time has passed. Start it again on your machine and open the new link.");
+	job_refuse(
+	    j, OIDC_GONE, 410, "over, decided, or never known", "This login is over",
+	    "It was used already, or too much time has passed. Start it again on your machine and open the new link.");
 }
 
 void job_refuse_unavailable(struct job *j, const char *words)

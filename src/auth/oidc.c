@@ -13,14 +13,14 @@
 #include "base/vec.h"
 #include "crypto/secret.h"
 
-#define REFRESH_MS ((uint64_t)60 * 60 * 1000)
-#define RETRY_MIN_MS ((uint64_t)5 * 1000)
-#define RETRY_MAX_MS ((uint64_t)5 * 60 * 1000)
-#define KEYS_PAUSE_MS ((uint64_t)10 * 1000) /* between two fetches that tokens ask for */
+#define REFRESH_MS	     ((uint64_t)60 * 60 * 1000)
+#define RETRY_MIN_MS	     ((uint64_t)5 * 1000)
+#define RETRY_MAX_MS	     ((uint64_t)5 * 60 * 1000)
+#define KEYS_PAUSE_MS	     ((uint64_t)10 * 1000) /* between two fetches that tokens ask for */
 #define DISCOVERY_TIMEOUT_MS 30000
-#define CONFIRM_FORM_MAX ((size_t)4096)
-#define TABLE_MAX 4096
-#define TABLE_PER_SOURCE 512 /* a whole office may stand behind one address, or a proxy that nobody named */
+#define CONFIRM_FORM_MAX     ((size_t)4096)
+#define TABLE_MAX	     4096
+#define TABLE_PER_SOURCE     512 /* a whole office may stand behind one address, or a proxy that nobody named */
 
 /* ---- what the provider says ---- */
 
@@ -86,7 +86,8 @@ static enum status take_keys(struct oidc *o, const struct fetch_answer *a, struc
 		return s;
 	}
 	if (jwks_count(keys) == 0)
-		log_warn("the identity provider publishes no key that can be used", LOG_STR("url", o->provider->jwks_uri), LOG_END);
+		log_warn("the identity provider publishes no key that can be used",
+			 LOG_STR("url", o->provider->jwks_uri), LOG_END);
 	jwks_free(&o->keys);
 	o->keys = keys;
 	return ST_OK;
@@ -94,13 +95,17 @@ static enum status take_keys(struct oidc *o, const struct fetch_answer *a, struc
 
 static struct fetch_req keys_request(const struct oidc *o)
 {
-	return (struct fetch_req){ .url = o->provider->jwks_uri, .body_max = JWKS_DOCUMENT_MAX, .redirects = 3,
+	return (struct fetch_req){ .url = o->provider->jwks_uri,
+				   .body_max = JWKS_DOCUMENT_MAX,
+				   .redirects = 3,
 				   .timeout_ms = o->opts.timeout_ms };
 }
 
 static struct fetch_req discovery_request(const struct oidc *o, uint32_t timeout_ms)
 {
-	return (struct fetch_req){ .url = o->discovery_url, .body_max = PROVIDER_DOCUMENT_MAX, .redirects = 3,
+	return (struct fetch_req){ .url = o->discovery_url,
+				   .body_max = PROVIDER_DOCUMENT_MAX,
+				   .redirects = 3,
 				   .timeout_ms = timeout_ms ? timeout_ms : DISCOVERY_TIMEOUT_MS };
 }
 
@@ -266,7 +271,8 @@ static void on_begin(void *arg, struct http_req *r)
 static void bad_callback(struct oidc *o, struct http_req *r, enum oidc_event e, int status)
 {
 	oidc_refuse_now(o, r, e, status, "This is no answer to a login of this browser",
-			"Open the link that your machine shows again, in the browser that you log in with, and let it keep cookies.");
+			"Open the link that your machine shows again, in the browser that you log in with, and let it "
+			"keep cookies.");
 }
 
 /* Short, printable: an error code is shown and logged. */
@@ -281,7 +287,8 @@ static const char *error_code(struct arena *a, const char *s)
 
 static void on_callback(void *arg, struct http_req *r)
 {
-	const char *code = http_req_query(r, "code"), *state = http_req_query(r, "state"), *error = http_req_query(r, "error");
+	const char *code = http_req_query(r, "code"), *state = http_req_query(r, "state"),
+		   *error = http_req_query(r, "error");
 	const char *iss = http_req_query(r, "iss"); /* RFC 9207: who answers, where a provider says so */
 	struct oidc *o = arg;
 	const char *cookie;
@@ -343,7 +350,8 @@ static void on_confirm(void *arg, struct http_req *r)
 		bad_form(o, r, 400);
 		return;
 	}
-	if (cookie == NULL || !secret_equal(bytes_of_str(cookie), bytes_of_str(csrf)) || !is_hex(csrf, OIDC_SECRET_LEN)) {
+	if (cookie == NULL || !secret_equal(bytes_of_str(cookie), bytes_of_str(csrf)) ||
+	    !is_hex(csrf, OIDC_SECRET_LEN)) {
 		bad_form(o, r, 403);
 		return;
 	}
@@ -361,7 +369,11 @@ void oidc_add_routes(struct oidc *o, struct http_router *r, unsigned auth)
 		{ .methods = "GET", .pattern = "/register/{id}", .fn = on_begin, .arg = o, .auth = auth },
 		{ .methods = "GET", .pattern = "/auth/{id}", .fn = on_begin, .arg = o, .auth = auth },
 		{ .methods = "GET", .pattern = "/oidc/callback", .fn = on_callback, .arg = o, .auth = auth },
-		{ .methods = "POST", .pattern = "/register/confirm/{id}", .fn = on_confirm, .arg = o, .auth = auth,
+		{ .methods = "POST",
+		  .pattern = "/register/confirm/{id}",
+		  .fn = on_confirm,
+		  .arg = o,
+		  .auth = auth,
 		  .body_max = CONFIRM_FORM_MAX },
 	};
 
@@ -468,9 +480,10 @@ enum status oidc_new(const struct oidc_opts *opts, struct oidc **out, struct err
 	o->rules = (struct identity_rules){ o->opts.allowed_groups, o->opts.allowed_domains, o->opts.allowed_users,
 					    o->opts.email_verified_required };
 	o->fetcher = fetcher_new(o->opts.loop, &(struct fetcher_opts){ .ca_file = o->opts.ca_file });
-	o->logins = waiting_new(&(struct waiting_opts){ .max = TABLE_MAX, .max_per_source = TABLE_PER_SOURCE, .release = free });
-	o->confirms = waiting_new(&(struct waiting_opts){ .max = TABLE_MAX, .max_per_source = TABLE_PER_SOURCE,
-							   .release = confirm_release });
+	o->logins = waiting_new(
+	    &(struct waiting_opts){ .max = TABLE_MAX, .max_per_source = TABLE_PER_SOURCE, .release = free });
+	o->confirms = waiting_new(
+	    &(struct waiting_opts){ .max = TABLE_MAX, .max_per_source = TABLE_PER_SOURCE, .release = confirm_release });
 	o->pause_ms = RETRY_MIN_MS;
 	loop_timer_init(&o->refresh, o->opts.loop, on_refresh, o);
 	*out = o;
@@ -490,7 +503,8 @@ void oidc_stats(const struct oidc *o, struct oidc_stats *out)
 	out->confirms = atomic_load(&o->n_confirms);
 }
 
-/* Jobs that wait for the state come back by themselves and see that it is closed; those that wait for the provider do not. */
+/* Jobs that wait for the state come back by themselves and see that it is closed; those that wait for the provider do
+ * not. */
 static void end_waits(struct oidc *o)
 {
 	struct job *j, *next;

@@ -18,7 +18,7 @@
 #include "net/loop.h"
 #include "state/state.h"
 
-#define OIDC_SECRET_LEN WAITING_KEY_LEN /* hex digits of state, nonce and CSRF token's secret half */
+#define OIDC_SECRET_LEN WAITING_KEY_LEN /* hex digits of state, nonce and CSRF token */
 #define OIDC_JOBS_MAX 512               /* requests between loops at once */
 #define OIDC_JOBS_PER_SOURCE 64
 #define OIDC_VERIFIER_LEN 43            /* base64url of 32 bytes */
@@ -121,7 +121,7 @@ void oidc_unref(struct oidc *o); /* home loop */
 void oidc_refuse_now(struct oidc *o, struct http_req *r, enum oidc_event e, int status, const char *what, const char *advice);
 /** Make a job of a request; NULL: too many, answered. */
 struct job *job_new(struct oidc *o, struct http_req *r, enum job_kind kind);
-/** Send it home, to run fn(job) there. */
+/** Send it home, where its first step runs. */
 void job_send(struct job *j);
 /** Copy a secret into the job's arena, wiped with it. NULL gives NULL. */
 const char *job_secret(struct job *j, const char *s);

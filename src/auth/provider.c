@@ -15,8 +15,8 @@
 #include "base/json_out.h"
 #include "base/vec.h"
 
-#define URL_MAX 2048
-#define KID_MAX 512
+#define URL_MAX	     2048
+#define KID_MAX	     512
 #define RSA_BITS_MIN 2048
 #define RSA_BITS_MAX 8192
 
@@ -25,10 +25,10 @@ static const struct {
 	cjose_jwk_kty_t kty;
 	const char *crv; /* EC only */
 } algs[JWS_ALG_COUNT] = {
-	[JWS_RS256] = { "RS256", CJOSE_JWK_KTY_RSA, NULL },    [JWS_RS384] = { "RS384", CJOSE_JWK_KTY_RSA, NULL },
-	[JWS_RS512] = { "RS512", CJOSE_JWK_KTY_RSA, NULL },    [JWS_PS256] = { "PS256", CJOSE_JWK_KTY_RSA, NULL },
-	[JWS_PS384] = { "PS384", CJOSE_JWK_KTY_RSA, NULL },    [JWS_PS512] = { "PS512", CJOSE_JWK_KTY_RSA, NULL },
-	[JWS_ES256] = { "ES256", CJOSE_JWK_KTY_EC, "P-256" },  [JWS_ES384] = { "ES384", CJOSE_JWK_KTY_EC, "P-384" },
+	[JWS_RS256] = { "RS256", CJOSE_JWK_KTY_RSA, NULL },   [JWS_RS384] = { "RS384", CJOSE_JWK_KTY_RSA, NULL },
+	[JWS_RS512] = { "RS512", CJOSE_JWK_KTY_RSA, NULL },   [JWS_PS256] = { "PS256", CJOSE_JWK_KTY_RSA, NULL },
+	[JWS_PS384] = { "PS384", CJOSE_JWK_KTY_RSA, NULL },   [JWS_PS512] = { "PS512", CJOSE_JWK_KTY_RSA, NULL },
+	[JWS_ES256] = { "ES256", CJOSE_JWK_KTY_EC, "P-256" }, [JWS_ES384] = { "ES384", CJOSE_JWK_KTY_EC, "P-384" },
 	[JWS_ES512] = { "ES512", CJOSE_JWK_KTY_EC, "P-521" },
 };
 
@@ -70,7 +70,8 @@ bool jose_text_ok(struct bytes text)
 	for (size_t i = 0; i < text.n; i++) {
 		uint8_t c = text.p[i];
 
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_'))
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+		      c == '_'))
 			return false;
 	}
 	return text.n > 0 && text.n % 4 != 1;
@@ -149,7 +150,8 @@ static enum status read_provider(struct json_object *o, const char *issuer, stru
 	if (json_get_str(o, "issuer", &said, err) != ST_OK)
 		return ST_BAD_INPUT;
 	if (strcmp(said, issuer) != 0) {
-		err_set(err, "the provider says that it is \"%.200s\", the configuration says \"%.200s\"", said, issuer);
+		err_set(err, "the provider says that it is \"%.200s\", the configuration says \"%.200s\"", said,
+			issuer);
 		return ST_BAD_INPUT;
 	}
 	s = endpoint(o, "authorization_endpoint", true, &p->authorization_endpoint, err);
@@ -211,9 +213,9 @@ bool provider_equal(const struct provider *a, const struct provider *b)
 struct key {
 	cjose_jwk_t *jwk;
 	cjose_jwk_kty_t kty;
-	char crv[8];        /* "" for RSA */
-	int alg;            /* enum jws_alg, or -1: not told */
-	char *kid;          /* owned, "" if none */
+	char crv[8]; /* "" for RSA */
+	int alg;     /* enum jws_alg, or -1: not told */
+	char *kid;   /* owned, "" if none */
 };
 struct jwks {
 	size_t n;
@@ -328,7 +330,8 @@ enum status jwks_parse(struct bytes json, struct jwks **out, struct err *err)
 	s = json_parse(json, JWKS_DOCUMENT_MAX, &o, err);
 	if (s != ST_OK)
 		return s;
-	if (!json_object_is_type(o, json_type_object) || json_get_arr(o, "keys", &list, NULL) != ST_OK || list == NULL) {
+	if (!json_object_is_type(o, json_type_object) || json_get_arr(o, "keys", &list, NULL) != ST_OK ||
+	    list == NULL) {
 		err_set(err, "the key set has no list of keys");
 		json_object_put(o);
 		return ST_BAD_INPUT;

@@ -1,8 +1,8 @@
 /*
  * auth/token.c -- see auth/token.h.
  *
- * The algorithm is judged before a key is looked for, and a key is only used for the algorithms of its own kind: a token
- * "signed" with nothing, or with a public key taken for an HMAC secret, does not get as far as cjose.
+ * The algorithm is judged before a key is looked for, and a key is only used for the algorithms of its own kind: a
+ * token "signed" with nothing, or with a public key taken for an HMAC secret, does not get as far as cjose.
  */
 #include "auth/token.h"
 
@@ -12,7 +12,7 @@
 #include "base/json_in.h"
 #include "crypto/secret.h"
 
-#define SUBJECT_MAX 255
+#define SUBJECT_MAX   255
 #define AUDIENCES_MAX 64
 
 /* A check that failed. */
@@ -67,7 +67,8 @@ static bool is_compact(struct bytes t)
 /* Other tokens of the same provider, signed with the same keys. */
 static bool other_type(const char *typ)
 {
-	static const char *const others[] = { "at+jwt", "application/at+jwt", "logout+jwt", "application/logout+jwt", "secevent+jwt" };
+	static const char *const others[] = { "at+jwt", "application/at+jwt", "logout+jwt", "application/logout+jwt",
+					      "secevent+jwt" };
 
 	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
 		if (bytes_ieq_str(bytes_of_str(typ), others[i]))
@@ -90,7 +91,8 @@ static enum status read_header(struct json_object *h, const struct token_rules *
 	if (jws_alg_parse(name, alg) == ST_OK && (r->algs & 1u << *alg) != 0)
 		return ST_OK;
 	*why = OIDC_TOKEN_ALGORITHM;
-	err_set(err, "the ID token is signed by \"%.16s\", which the provider does not list or nobody should use", name);
+	err_set(err, "the ID token is signed by \"%.16s\", which the provider does not list or nobody should use",
+		name);
 	return ST_DENIED;
 }
 
@@ -171,8 +173,8 @@ static bool audience_is(struct json_object *o, const char *client_id)
 	return azp == NULL || text_is(azp, client_id);
 }
 
-static enum status check_times(struct json_object *o, const struct token_rules *r, struct token *t, enum oidc_event *why,
-			       struct err *err)
+static enum status check_times(struct json_object *o, const struct token_rules *r, struct token *t,
+			       enum oidc_event *why, struct err *err)
 {
 	int64_t exp, at;
 
@@ -243,7 +245,8 @@ static enum status signed_claims(cjose_jws_t *jws, struct json_object **out, enu
 	uint8_t *text = NULL;
 	size_t n = 0;
 
-	if (!cjose_jws_get_plaintext(jws, &text, &n, NULL) || json_parse(bytes_of(text, n), ID_TOKEN_MAX, out, NULL) != ST_OK)
+	if (!cjose_jws_get_plaintext(jws, &text, &n, NULL) ||
+	    json_parse(bytes_of(text, n), ID_TOKEN_MAX, out, NULL) != ST_OK)
 		return no(OIDC_TOKEN_MALFORMED, why, err, "the claims of the ID token are malformed");
 	if (json_object_is_type(*out, json_type_object))
 		return ST_OK;

@@ -1,8 +1,8 @@
 /*
  * auth/waiting.c -- see auth/waiting.h.
  *
- * The table is small, so it is searched from end to end: no order of entries depends on secrets. Each entry knows how many
- * there are of its source.
+ * The table is small, so it is searched from end to end: no order of entries depends on secrets. Each entry knows how
+ * many there are of its source.
  */
 #include "auth/waiting.h"
 
@@ -111,7 +111,8 @@ static size_t victim(const struct waiting *w, const uint8_t *source)
 
 		if (source != NULL && !same_source(e, source))
 			continue;
-		if (best == w->n || e->of_source > b->of_source || (e->of_source == b->of_source && e->number < b->number))
+		if (best == w->n || e->of_source > b->of_source ||
+		    (e->of_source == b->of_source && e->number < b->number))
 			best = i;
 	}
 	return best;
