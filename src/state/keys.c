@@ -571,6 +571,10 @@ static void note_use(struct state *st, key_id id)
 		trie_put(&st->last_uses, trie_hash_id(id), (uint64_t)(uintptr_t)u, &trie_numbers);
 	}
 	u->at_ns = state_unix_ns(st);
+	if (!u->queued && (u->written_ns == TIME_NONE || u->at_ns - u->written_ns >= LAST_USED_WRITE_NS)) {
+		u->queued = true;
+		vec_push(&st->used, id);
+	}
 }
 
 /* The key with what is known of its use; returned. */
@@ -586,35 +590,51 @@ static struct api_key *with_last_use(struct state *st, struct api_key *k)
 	return c;
 }
 
-struct use_rows {
+void state_last_use_rows(struct state *st, struct draft *d)
+{
+	for (size_t i = 0; i < st->used.n; i++) {
+		struct last_use *u = last_use(st, st->used.v[i]);
+		struct api_key *k = tables_api_key(&d->t, st->used.v[i]);
+
+		if (u == NULL)
+			continue;
+		u->queued = false;
+		u->written_ns = u->at_ns;
+		if (k == NULL)
+			continue;
+		k = api_key_copy(k);
+		k->last_used_ns = u->at_ns;
+		draft_put_api_key(d, k, NULL);
+	}
+	st->used.n = 0;
+}
+
+struct sweep {
 	struct state *st;
-	struct draft *d;
+	VEC(struct last_use *) gone;
 };
 
-static bool use_row(void *arg, uint64_t hash, uint64_t val)
+static bool sweep_one(void *arg, uint64_t hash, uint64_t val)
 {
-	struct use_rows *r = arg;
 	struct last_use *u = (struct last_use *)(uintptr_t)val;
-	struct api_key *k;
+	struct sweep *s = arg;
 
 	(void)hash;
-	if (u->written_ns != TIME_NONE && u->at_ns - u->written_ns < LAST_USED_WRITE_NS)
-		return true;
-	k = tables_api_key(&r->d->t, u->id);
-	u->written_ns = u->at_ns;
-	if (k == NULL)
-		return true;
-	k = api_key_copy(k);
-	k->last_used_ns = u->at_ns;
-	draft_put_api_key(r->d, k, NULL);
+	if (tables_api_key(&s->st->tables, u->id) == NULL)
+		vec_push(&s->gone, u);
 	return true;
 }
 
-void state_last_use_rows(struct state *st, struct draft *d)
+void state_sweep_last_uses(struct state *st)
 {
-	struct use_rows r = { st, d };
+	struct sweep s = { st, { 0 } };
 
-	trie_each(st->last_uses, use_row, &r);
+	trie_each(st->last_uses, sweep_one, &s);
+	for (size_t i = 0; i < s.gone.n; i++) {
+		trie_del(&st->last_uses, trie_hash_id(s.gone.v[i]->id), (uint64_t)(uintptr_t)s.gone.v[i]);
+		free(s.gone.v[i]);
+	}
+	vec_release(&s.gone);
 }
 
 /* ---- check and list ------------------------------------------------------------------------------ */

@@ -678,6 +678,7 @@ static void purge_finish(struct state *st, struct command *c)
 {
 	(void)c;
 	st->purging = false;
+	state_sweep_last_uses(st);
 	state_arm_pendings(st);
 }
 

@@ -335,8 +335,10 @@ void state_arm_node(struct state *st, const struct node *n)
 {
 	struct entry *e = state_entry_make(st, n->id);
 
-	if (n->key_expiry_ns != TIME_NONE && !n->expired)
+	if (n->key_expiry_ns != TIME_NONE && !n->expired && e->expiry_at_ns != n->key_expiry_ns) {
+		e->expiry_at_ns = n->key_expiry_ns;
 		timers_add(&st->wall, n->key_expiry_ns, TIMER_EXPIRY, n->id);
+	}
 	if (e->leased && e->offline_at_ns == 0 && e->streams == 0)
 		count_down(st, e, st->o.restart_lease_ns);
 	if (n->ephemeral && !n->online && e->streams == 0 && e->remove_at_ns == 0) {
@@ -381,8 +383,11 @@ static void ephemeral(struct state *st, node_id id)
 static void expiry(struct state *st, struct turn *t, node_id id)
 {
 	const struct node *old = snapshot_node(turn_world(t), id);
+	struct entry *e = state_entry(st, id);
 	struct node *n;
 
+	if (e != NULL && e->expiry_at_ns <= state_unix_ns(st))
+		e->expiry_at_ns = 0;
 	if (old == NULL || old->expired || !node_expired(old, state_unix_ns(st)))
 		return;
 	n = node_copy(old);
@@ -412,7 +417,11 @@ void state_timer(struct state *st, struct turn *t, const struct timer *tm)
 		purge(st);
 		timers_add(&st->wall, state_unix_ns(st) + 3600 * NS_PER_S, TIMER_PURGE, 0);
 		break;
-	case TIMER_FLUSH: break; /* being awake is all */
+	case TIMER_FLUSH:
+		/* Being awake is all: what is due goes with the next batch. */
+		if (st->flush_at_ns == tm->at_ns)
+			st->flush_at_ns = 0;
+		break;
 	}
 }
 

@@ -275,6 +275,7 @@ struct entry {
 	int64_t offline_at_ns;   /* monotonic; 0: not counting down */
 	int64_t remove_at_ns;    /* ephemeral; monotonic; 0: not counting down */
 	int64_t dirty_at_ns;     /* monotonic: since when */
+	int64_t expiry_at_ns;    /* wall clock: its armed TIMER_EXPIRY; 0: none */
 };
 struct entry *state_entry(struct state *st, node_id id);     /* NULL if there is none */
 struct entry *state_entry_make(struct state *st, node_id id);
@@ -354,6 +355,7 @@ struct waiter {
 struct last_use {
 	key_id id;
 	int64_t at_ns, written_ns;
+	bool queued;             /* in st->used */
 };
 
 struct queue {
@@ -404,6 +406,8 @@ struct state {
 	bool purging;
 	VEC(node_id) dirty;           /* presence to write, oldest first, from dirty_head */
 	size_t dirty_head;
+	int64_t flush_at_ns;          /* the armed TIMER_FLUSH; 0: none */
+	VEC(key_id) used;             /* API keys whose last use is to be written */
 	VEC(struct waiter) waiters;
 	struct queue durable;         /* waiting for a batch */
 	struct draft draft;           /* of the batch in flight */
@@ -435,6 +439,8 @@ void state_end_waiters(struct state *st);
 void state_arm_pendings(struct state *st);
 /** Set the clocks of a node that just appeared or changed its times. */
 void state_arm_node(struct state *st, const struct node *n);
+/** Forget the uses of keys that are gone. */
+void state_sweep_last_uses(struct state *st);
 /** Rows of API keys whose last use is to be written. */
 void state_last_use_rows(struct state *st, struct draft *d);
 /** SHA-256 of a secret; does it match (constant time)? */

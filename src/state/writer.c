@@ -113,6 +113,14 @@ void state_entry_drop(struct state *st, node_id id)
 	free(e);
 }
 
+static void arm_flush(struct state *st, int64_t at_ns)
+{
+	if (st->flush_at_ns != 0 && st->flush_at_ns <= at_ns)
+		return;
+	st->flush_at_ns = at_ns;
+	timers_add(&st->mono, at_ns, TIMER_FLUSH, 0);
+}
+
 void state_presence_dirty(struct state *st, node_id id)
 {
 	struct entry *e = state_entry_make(st, id);
@@ -121,8 +129,7 @@ void state_presence_dirty(struct state *st, node_id id)
 		return;
 	e->dirty = true;
 	e->dirty_at_ns = state_mono_ns(st);
-	if (st->dirty.n == st->dirty_head)
-		timers_add(&st->mono, e->dirty_at_ns + st->o.presence_write_ns, TIMER_FLUSH, 0);
+	arm_flush(st, e->dirty_at_ns + st->o.presence_write_ns);
 	vec_push(&st->dirty, id);
 }
 
@@ -158,7 +165,7 @@ static void add_presence(struct state *st, struct draft *d, bool all)
 	if (st->dirty_head < st->dirty.n) {
 		struct entry *e = state_entry(st, st->dirty.v[st->dirty_head]);
 
-		timers_add(&st->mono, e ? e->dirty_at_ns + st->o.presence_write_ns : now, TIMER_FLUSH, 0);
+		arm_flush(st, e ? e->dirty_at_ns + st->o.presence_write_ns : now);
 	}
 }
 
@@ -778,6 +785,7 @@ static void state_free(struct state *st)
 	vec_release(&st->mono.heap);
 	vec_release(&st->wall.heap);
 	vec_release(&st->dirty);
+	vec_release(&st->used);
 	vec_release(&st->waiters);
 	store_close(&st->store);
 	pthread_mutex_destroy(&st->lock);

@@ -215,7 +215,7 @@ static enum status fake_commit(struct store *s, struct err *err)
 	if (f == FAKE_FAULT_NONE)
 		return ST_OK;
 	failed(err);
-	return f == FAKE_FAULT_IO ? ST_IO : ST_UNCERTAIN;
+	return f == FAKE_FAULT_LOST || f == FAKE_FAULT_DONE ? ST_UNCERTAIN : ST_IO;
 }
 
 /* What SQL says with unique indexes, so that a wrong writer is found out here too. */
@@ -243,14 +243,16 @@ static enum status fake_put(struct store *s, enum store_table t, const struct st
 {
 	struct fake_disk *d = disk(s);
 	struct undo u = { t, { NULL }, row_copy(row, store_tables[t].n_key) };
+	enum fake_fault f;
 	bool found;
 	size_t at;
 
-	if (meet(d) != FAKE_FAULT_NONE) {
+	f = meet(d);
+	if (f != FAKE_FAULT_NONE && f != FAKE_FAULT_CONFLICT) {
 		free(u.key.v);
 		return failed(err);
 	}
-	if (clashes(d, t, row)) {
+	if (f == FAKE_FAULT_CONFLICT || clashes(d, t, row)) {
 		free(u.key.v);
 		err_set(err, "a value in %s is not unique", store_tables[t].name);
 		return ST_CONFLICT;

@@ -120,6 +120,7 @@ enum fake_fault {
 	FAKE_FAULT_NONE,
 	FAKE_FAULT_IO,         /* the call fails, nothing of the transaction stays */
 	FAKE_FAULT_LOST,       /* a commit says ST_UNCERTAIN and did not happen; other calls: as IO */
+	FAKE_FAULT_CONFLICT,   /* a put is refused as not unique; other calls: as IO */
 	FAKE_FAULT_DONE,       /* a commit says ST_UNCERTAIN and did happen; other calls: as IO */
 };
 /** The nth call that writes (begin, put, delete, delete_where, commit) from now on fails; 1 is the next. `times` in a row. */
