@@ -10,6 +10,14 @@
 
 #include "acme/acme.h"
 
+/* All that this router has is public. */
+static enum http_verdict allow_all(void *arg, struct http_req *r)
+{
+	(void)arg;
+	(void)r;
+	return HTTP_ALLOW;
+}
+
 enum status server_acme_open(struct server *srv, struct err *err)
 {
 	const struct config *c = srv->config;
@@ -32,6 +40,7 @@ enum status server_acme_open(struct server *srv, struct err *err)
 	}
 	if (c->tls_letsencrypt_challenge_type == CONFIG_ACME_HTTP_01) {
 		srv->acme_router = http_router_new();
+		http_router_set_check(srv->acme_router, allow_all, NULL);
 		acme_add_routes(srv->acme, srv->acme_router, SERVER_PUBLIC);
 	}
 	return ST_OK;
