@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/random.h"
+#include "auth/oidc.h"
 #include "net/counters.h"
 
 #define METRICS_MAX ((size_t)4 << 20)
@@ -109,6 +109,17 @@ static void put_state(struct buf *b, struct server *srv)
 	buf_printf(b, "headscale_commit_seconds %g\n", (double)st.last_commit_ns / 1e9);
 }
 
+static void put_sso(struct buf *b, struct server *srv)
+{
+	struct oidc_stats st;
+
+	oidc_stats(srv->oidc, &st);
+	head(b, "headscale_oidc_events_total", "counter", "single sign-on: what happened, refusals by reason");
+	for (int i = 0; i < OIDC_EVENT_COUNT; i++)
+		buf_printf(b, "headscale_oidc_events_total{event=\"%s\"} %llu\n", oidc_event_name((enum oidc_event)i),
+			   (unsigned long long)st.events[i]);
+}
+
 static void put_process(struct buf *b, struct server *srv)
 {
 	struct mallinfo2 mi = mallinfo2();
@@ -145,6 +156,8 @@ static void metrics(void *arg, struct http_req *r)
 		derp_relay_stats(srv->relay, &ds);
 		derp_stats_write(&ds, NULL, &b);
 	}
+	if (srv->oidc != NULL)
+		put_sso(&b, srv);
 	put_process(&b, srv);
 	http_respond(r, 200, "text/plain; version=0.0.4; charset=utf-8", buf_bytes(&b));
 	buf_release(&b);

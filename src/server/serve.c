@@ -284,10 +284,10 @@ static void close_all(struct server *srv)
 	for (unsigned i = 0; i < srv->n_loops; i++)
 		loop_join(srv->loops[i].loop);
 	server_edge_close(srv);
+	oidc_free(&srv->oidc);
 	if (srv->state != NULL)
 		state_close(&srv->state);
 	settle(srv); /* the writer's last answers and the last cancels find what they belong to */
-	oidc_free(&srv->oidc);
 	for (unsigned i = 0; i < srv->n_loops; i++)
 		control_loop_free(&srv->loops[i].control);
 	server_relay_close(srv);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "net/counters.h"
+#include "base/vec.h"
 #include "net/pipe.h"
 #include "net/tls.h"
 #include "net/tls_files.h"
@@ -311,7 +312,7 @@ static void certificates_are_read_strictly(void **state)
 	struct sides *t = *state;
 	struct net_tls_cert *c = NULL;
 	struct err err = { 0 };
-	char *both = malloc(strlen(t->one.cert_pem) + strlen(t->two.cert_pem) + 40);
+	char *both = xmalloc(strlen(t->one.cert_pem) + strlen(t->two.cert_pem) + 40);
 
 	assert_int_equal(net_tls_cert_new(bytes_of_str(t->one.cert_pem), bytes_of_str(t->two.key_pem), &c, &err), ST_BAD_INPUT);
 	assert_non_null(strstr(err.text, "not the certificate's"));
