@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "net/counters.h"
-#include "base/vec.h"
+#include "base/buf.h"
 #include "net/pipe.h"
 #include "net/tls.h"
 #include "net/tls_files.h"
@@ -312,23 +312,25 @@ static void certificates_are_read_strictly(void **state)
 	struct sides *t = *state;
 	struct net_tls_cert *c = NULL;
 	struct err err = { 0 };
-	char *both = xmalloc(strlen(t->one.cert_pem) + strlen(t->two.cert_pem) + 40);
+	struct buf both;
 
 	assert_int_equal(net_tls_cert_new(bytes_of_str(t->one.cert_pem), bytes_of_str(t->two.key_pem), &c, &err), ST_BAD_INPUT);
 	assert_non_null(strstr(err.text, "not the certificate's"));
 	assert_int_equal(net_tls_cert_new(BYTES_LIT("nothing"), bytes_of_str(t->two.key_pem), &c, &err), ST_BAD_INPUT);
 	assert_int_equal(net_tls_cert_new(bytes_of_str(t->one.cert_pem), BYTES_LIT(""), &c, &err), ST_BAD_INPUT);
-	sprintf(both, "%s%.100s", t->one.cert_pem, t->two.cert_pem);
-	assert_int_equal(net_tls_cert_new(bytes_of_str(both), bytes_of_str(t->one.key_pem), &c, &err), ST_BAD_INPUT);
-	sprintf(both, "%s%s", t->one.cert_pem, t->two.cert_pem);
-	assert_int_equal(net_tls_cert_new(bytes_of_str(both), bytes_of_str(t->one.key_pem), &c, &err), ST_OK);
+	buf_init(&both, 1 << 20);
+	buf_printf(&both, "%s%.100s", t->one.cert_pem, t->two.cert_pem);
+	assert_int_equal(net_tls_cert_new(buf_bytes(&both), bytes_of_str(t->one.key_pem), &c, &err), ST_BAD_INPUT);
+	buf_reset(&both);
+	buf_printf(&both, "%s%s", t->one.cert_pem, t->two.cert_pem);
+	assert_int_equal(net_tls_cert_new(buf_bytes(&both), bytes_of_str(t->one.key_pem), &c, &err), ST_OK);
 	assert_true(net_tls_cert_names(c, "one.test"));
 	assert_true(net_tls_cert_names(c, "192.0.2.7"));
 	assert_false(net_tls_cert_names(c, "two.test"));
 	assert_true(net_tls_cert_not_after(c) > net_tls_cert_not_before(c) + 3600);
 	assert_true(bytes_eq(net_tls_cert_der(c), bytes_of(t->one.der, t->one.der_n)));
 	net_tls_cert_unref(&c);
-	free(both);
+	buf_release(&both);
 }
 
 static void an_extra_certificate_is_sent_behind_the_chain(void **state)
