@@ -294,6 +294,20 @@ static void tell_self(struct mapper_loop *ml, const struct publication *p)
 	}
 }
 
+/* Its own user's profile is a node's own news: it may see no other node of that user. */
+static void tell_owners(struct mapper_loop *ml, const struct publication *p)
+{
+	for (size_t i = 0; p->n_users > 0 && i < ml->node_buckets; i++)
+		for (struct map_stream *ms = ml->nodes[i]; ms != NULL; ms = ms->node_next) {
+			const struct node *n = ms->ended ? NULL : snapshot_node(p->next, ms->id);
+
+			if (n != NULL && changed_user(p, n)) {
+				stream_detach(ms, p->prev);
+				vec_push(&ml->eager, ms);
+			}
+		}
+}
+
 /* Class numbers mean something else now: every stream goes from its old class to its new one by itself. */
 static void regroup(struct mapper_loop *ml, const struct publication *p)
 {
@@ -416,6 +430,7 @@ void mapper_loop_advance(struct mapper_loop *ml, struct publication *p, int64_t 
 	else {
 		concern(ml, p, same_rules, now_ns);
 		tell_self(ml, p);
+		tell_owners(ml, p);
 	}
 	snapshot_unref(&old);
 	groups_run(ml, now_ns);

@@ -107,6 +107,8 @@ enum status map_stream_messages(struct map_stream *ms, const struct map_message 
 node_id map_stream_node(const struct map_stream *ms);
 /** Monotonic ns when it was opened. */
 int64_t map_stream_opened_ns(const struct map_stream *ms);
+/** Bytes of a stream. */
+size_t map_stream_size(void);
 
 /** One complete map, without a stream: sink->write is called once, before this returns. ST_NOT_FOUND. */
 enum status map_once(struct mapper_loop *ml, node_id id, const struct map_client *client, const struct map_sink *sink,

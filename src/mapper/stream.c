@@ -432,3 +432,8 @@ int64_t map_stream_opened_ns(const struct map_stream *ms)
 {
 	return ms->opened_ns;
 }
+
+size_t map_stream_size(void)
+{
+	return sizeof(struct map_stream);
+}

@@ -12,7 +12,7 @@
 #include "state/settings.h"
 #include "state/snapshot_priv.h"
 
-#define WORLD_USERS_N 6
+#define WORLD_USERS_N 60
 
 struct world {
 	struct snapshot *cur;        /* counted */
