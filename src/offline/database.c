@@ -8,10 +8,12 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "config/config.h"
+#include "offline/import.h"
 #include "state/state.h"
 #include "store/store.h"
 
@@ -65,8 +67,12 @@ static enum status open_database(const char *config_path, struct state **out, st
 		err_set(err, "only an SQLite database can be opened directly");
 		s = ST_UNSUPPORTED;
 	}
-	if (s == ST_OK)
-		s = store_open_sqlite(&(struct store_sqlite_opts){ .path = c->database.sqlite.path }, &store, err);
+	if (s == ST_OK) {
+		char *path = import_own_path(c->database.sqlite.path);
+
+		s = store_open_sqlite(&(struct store_sqlite_opts){ .path = path }, &store, err);
+		free(path);
+	}
 	if (s == ST_OK)
 		s = state_open(&(struct state_opts){ .store = store, .publish = ignore }, out, err);
 	config_free(&c);

@@ -19,6 +19,7 @@
 #include "base/vec.h"
 #include "crypto/private_file.h"
 #include "crypto/secret.h"
+#include "offline/import.h"
 #include "server/server_priv.h"
 #include "server/settings.h"
 #include "store/store.h"
@@ -114,7 +115,7 @@ static enum status open_state(struct server *srv, struct err *err)
 	if (s == ST_OK && c->policy.mode == CONFIG_POLICY_FILE)
 		s = server_policy_text(c, &policy, &policy_n, err);
 	if (s == ST_OK)
-		s = store_open_sqlite(&(struct store_sqlite_opts){ .path = c->database.sqlite.path,
+		s = import_open_sqlite(&(struct store_sqlite_opts){ .path = c->database.sqlite.path,
 								 .wal_autocheckpoint = c->database.sqlite.wal_autocheckpoint },
 				      &store, err);
 	if (s == ST_OK)

@@ -23,7 +23,6 @@
 #include "base/vec.h"
 #include "store/store_priv.h"
 
-#define APPLICATION_ID 0x48734331 /* "HsC1" */
 #define SQL_MAX 2048
 
 enum statement { STMT_PUT, STMT_DELETE, STMT_GET, STMT_COUNT };
@@ -419,12 +418,12 @@ static enum status look_at(const char *path, bool *fresh_out, struct err *err)
 	if (n == 0)
 		return ST_OK;
 	if (n == sizeof head && memcmp(head, "SQLite format 3", 16) == 0) {
-		if (be32(head + 68) == APPLICATION_ID)
+		if (be32(head + 68) == STORE_SQLITE_ID)
 			return ST_OK;
 		if (looks_like_go(path)) {
-			err_set(err, "%s is a database of the Go headscale. It was not touched. To go on with it, choose "
-				     "another path for our own database and import this one: headscale import %s",
-				path, path);
+			err_set(err, "%s is a database of the Go headscale. It was not touched. The server imports it when it "
+				     "starts: headscale serve",
+				path);
 			return ST_UNSUPPORTED;
 		}
 	}
@@ -473,7 +472,7 @@ static enum status set_up(struct sqlite_store *s, const struct store_sqlite_opts
 	sqlite3_busy_timeout(s->db, 10000); /* others may read, and back up */
 	if (fresh) {
 		/* Before WAL mode: see the top of this file. */
-		snprintf(sql, sizeof sql, "PRAGMA application_id = %d", APPLICATION_ID);
+		snprintf(sql, sizeof sql, "PRAGMA application_id = %d", STORE_SQLITE_ID);
 		st = sql_run(s, sql, err);
 		if (st != ST_OK)
 			return st;

@@ -45,6 +45,9 @@ static inline struct store_value store_blob(struct bytes b)
 
 struct store;
 
+/* The application_id of our databases ("HsC1"): byte 68 of the file, big endian. */
+#define STORE_SQLITE_ID 0x48734331
+
 struct store_sqlite_opts {
 	const char *path;            /* made with mode 0600 if it is not there */
 	int64_t wal_autocheckpoint;  /* pages; 0: SQLite's own default */
