@@ -12,8 +12,7 @@
 
 #include "http/client.h"
 #include "http/server.h"
-#include "net/pipe.h"
-#include "store/store.h"
+#include "support/connection.h"
 
 struct fixture {
 	struct fake_disk *disk;
