@@ -320,6 +320,8 @@ static enum status start(struct server *srv, struct err *err)
 		s = server_sso_open(srv, err);
 	if (s == ST_OK)
 		s = server_edge_open(srv, err);
+	if (s == ST_OK)
+		server_relay_fast_start(srv);
 	if (s == ST_OK) {
 		make_control_loops(srv);
 		s = server_drop_privileges(srv->config->server.user, err);

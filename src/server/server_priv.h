@@ -54,6 +54,7 @@ struct server {
 	struct api *api;
 	struct derp_relay *relay;      /* NULL: none embedded */
 	struct derp_http derp_http;    /* what the relay's paths need */
+	struct loop_timer meta_cert_timer; /* relay.c */
 	struct http_router *router;    /* listen_addr */
 	struct http_router *local_router, *metrics_router;
 	struct conn_limits *limits;
@@ -97,6 +98,8 @@ void server_security_headers(void *arg, struct http_req *r);
 /* relay.c: the embedded relay and STUN */
 enum status server_relay_open(struct server *srv, struct err *err) MUST_CHECK;
 void server_relay_routes(struct server *srv, struct http_router *r);
+/** Once TLS is open: put the relay's key behind the certificate, and keep it fresh. */
+void server_relay_fast_start(struct server *srv);
 /** After the loops have ended. */
 void server_relay_close(struct server *srv);
 void server_relay_published(struct server *srv, const struct publication *p);
