@@ -94,7 +94,9 @@ static bool put_filter(struct work *wk, struct jw *w, const struct snapshot *the
 	const struct policy_chunk **a, **b;
 	bool any = false;
 
-	if (x->ops->digest(x->arg, then, id, POLICY_ASPECT_FILTER) == x->ops->digest(x->arg, now, id, POLICY_ASPECT_FILTER))
+	/* Another policy may say the same under other names: what the client has is by name, so then each is looked at. */
+	if (x->ops->same_classes(x->arg, then, now) &&
+	    x->ops->digest(x->arg, then, id, POLICY_ASPECT_FILTER) == x->ops->digest(x->arg, now, id, POLICY_ASPECT_FILTER))
 		return false;
 	a = sorted_chunks(wk, then, id, &n);
 	b = sorted_chunks(wk, now, id, &m);
