@@ -99,7 +99,7 @@ static enum status hash_file(const char *path, char out[static HASH_TEXT], struc
 	struct stat sb;
 	void *p;
 
-	out[0] = '\0';
+	memset(out, 0, HASH_TEXT);
 	if (fd < 0 && errno == ENOENT)
 		return ST_OK;
 	if (fd < 0 || fstat(fd, &sb) != 0) {
@@ -193,7 +193,7 @@ static void say_used(struct store *s, const char *path, const char *own)
 {
 	struct store_value key[COL_DOCS_COUNT];
 	char when[RFC3339_MAX] = "";
-	struct recorded then = { .at_ns = TIME_NONE };
+	struct recorded then = { .at_ns = TIME_NONE }; /* texts filled with zeros: compared as they are */
 	struct fingerprint now;
 	struct err err = { "" };
 
@@ -371,10 +371,12 @@ static enum status convert(const char *path, const char *copy, const char *tmp, 
 
 	if (s == ST_OK)
 		s = fingerprint_take(copy, &f, err);
-	if (s == ST_OK && sqlite3_open_v2(copy, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
-		s = ST_NOT_FOUND;
-	if (s == ST_OK && !import_is_go(db))
-		s = ST_NOT_FOUND;
+	if (s == ST_OK && sqlite3_open_v2(copy, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
+		err_set(err, "SQLite cannot open its copy: %s", sqlite3_errmsg(db));
+		s = ST_IO;
+	}
+	if (s == ST_OK)
+		s = import_is_go(db, err);
 	if (s == ST_OK)
 		s = check_sound(db, err);
 	if (s == ST_OK)
@@ -411,7 +413,7 @@ static enum status take_over(const char *path, const char *own, struct err *err)
 		if (s == ST_OK)
 			say_done(path, own, &counts);
 		else if (s != ST_NOT_FOUND)
-			err_prefix(err, "%s is a database of the Go headscale and was not taken over (nothing was changed)", path);
+			err_prefix(err, "%s was not taken over, and nothing was changed", path);
 		remove_database(copy);
 		remove_database(tmp);
 	}

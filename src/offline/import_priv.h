@@ -12,8 +12,8 @@ struct import_counts {
 	bool policy;
 };
 
-/** Has it the tables of a Go headscale, of whatever age? */
-bool import_is_go(sqlite3 *db);
+/** Has it the tables of a Go headscale, of whatever age? ST_NOT_FOUND: no. ST_BAD_INPUT: SQLite cannot read it. */
+enum status import_is_go(sqlite3 *db, struct err *err) MUST_CHECK;
 /** ST_UNSUPPORTED: its schema is too old, or one we do not know; err says what to do. */
 enum status import_check_schema(sqlite3 *db, struct err *err) MUST_CHECK;
 /**

@@ -768,12 +768,17 @@ static enum status counters(struct import *im)
 
 /* ---- public ---------------------------------------------------------------------------------- */
 
-bool import_is_go(sqlite3 *db)
+enum status import_is_go(sqlite3 *db, struct err *err)
 {
-	return number(db,
-		      "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN"
-		      " ('migrations', 'users', 'nodes', 'pre_auth_keys', 'namespaces', 'machines')",
-		      NULL, NULL) >= 3;
+	int64_t n = number(db,
+			   "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN"
+			   " ('migrations', 'users', 'nodes', 'pre_auth_keys', 'namespaces', 'machines')",
+			   NULL, NULL);
+
+	if (n >= 0)
+		return n >= 3 ? ST_OK : ST_NOT_FOUND;
+	err_set(err, "SQLite finds it damaged: %s", sqlite3_errmsg(db));
+	return ST_BAD_INPUT;
 }
 
 static bool is_known(const char *id)
@@ -799,15 +804,15 @@ enum status import_check_schema(sqlite3 *db, struct err *err)
 			recent |= strcmp(id, MINIMUM) == 0;
 			if (is_known(id))
 				continue;
-			err_set(err, "its schema is newer than what this version takes over (0.28 to 0.30): unknown migration "
-				     "%.100s; use a newer version of this server",
+			err_set(err, "it was last used by a Go headscale newer than what this version takes over (0.28 to 0.30): it "
+				     "has migration %.100s. Use a newer version of this server",
 				id);
 			s = ST_UNSUPPORTED;
 		}
 	}
 	sqlite3_finalize(st);
 	if (s == ST_OK && !recent) {
-		err_set(err, "it was last used by a version before 0.28. Start the Go server once with the last release of each "
+		err_set(err, "it was last used by a Go headscale before 0.28. Start that once with the last release of each "
 			     "0.x in between, up to 0.28, then this one");
 		s = ST_UNSUPPORTED;
 	}
