@@ -463,6 +463,9 @@ enum status import_open_sqlite(const struct store_sqlite_opts *o, struct store *
 		s = store_open_sqlite(&opts, out, err);
 	if (s == ST_OK && earlier)
 		say_used(*out, o->path, own);
+	else if (s == ST_OK && strcmp(use, own) != 0 && kind_of(own) == FILE_OURS)
+		log_warn("two databases of ours stand there; the one that the configuration names is in use",
+			 LOG_STR("file", use), LOG_STR("not_used", own), LOG_END);
 	free(own);
 	free(use);
 	return s;

@@ -2,7 +2,7 @@
  * offline/offline.h -- commands that need no running server.
  *
  * They open the configured database themselves, or work on texts alone. Nothing here may be called
- * by a server.
+ * by a server; what may is in offline/import.h.
  */
 #ifndef OFFLINE_OFFLINE_H
 #define OFFLINE_OFFLINE_H

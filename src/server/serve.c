@@ -86,7 +86,8 @@ static enum status load_config(struct server *srv, const char *path)
 static enum status refuse_unserved(const struct config *c, struct err *err)
 {
 	if (c->database.type == CONFIG_DATABASE_POSTGRES) {
-		err_set(err, "database.type: postgres is not served by this version; use sqlite");
+		err_set(err, "database.type: postgres is not served by this version; use sqlite. A PostgreSQL database of the Go "
+			     "headscale is taken over only after it was brought into an SQLite one of the same version");
 		return ST_UNSUPPORTED;
 	}
 	if (c->server.replica.enabled) {

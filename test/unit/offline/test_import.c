@@ -615,7 +615,7 @@ static void later_starts_go_on_with_what_was_made(void **state)
 {
 	struct user *u = NULL;
 	struct store *s;
-	char *p;
+	char *p, cmd[250];
 
 	(void)state;
 	make_theirs();
@@ -644,6 +644,9 @@ static void later_starts_go_on_with_what_was_made(void **state)
 	assert_int_equal(count(s, STORE_NODES), 3);
 	store_close(&s);
 	assert_int_not_equal(access(own, F_OK), 0);
+	snprintf(cmd, sizeof cmd, "cp %s %s", path, own);
+	assert_int_equal(system(cmd), 0);
+	assert_log(true, "two databases of ours");
 }
 
 static void a_server_that_runs_is_noticed(void **state)
