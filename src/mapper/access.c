@@ -95,23 +95,6 @@ static bool all_peer_get(void *arg, const struct snapshot *s, uint32_t viewer, n
 	return true;
 }
 
-static uint64_t all_peer_form(void *arg, const struct snapshot *s, uint32_t viewer, node_id peer)
-{
-	struct arena *a = arena_new();
-	struct policy_peer p;
-	uint64_t h = 0;
-
-	if (all_peer_get(arg, s, viewer, peer, a, &p) && (p.n_routes > 0 || p.exit_node)) {
-		h = p.exit_node ? 3 : 1;
-		for (size_t i = 0; i < p.n_routes; i++)
-			for (size_t k = 0; k < sizeof p.routes[i].addr.b; k++)
-				h = (h ^ p.routes[i].addr.b[k] ^ (uint64_t)p.routes[i].bits << 8) * 1099511628211u;
-		h |= 1;
-	}
-	arena_free(&a);
-	return h;
-}
-
 static bool all_self_get(void *arg, const struct snapshot *s, node_id id, struct arena *a, struct policy_self *out)
 {
 	const struct node *n = snapshot_node(s, id);
@@ -208,8 +191,8 @@ static size_t all_app_domains(void *arg, const struct snapshot *s, node_id id, s
 }
 
 static const struct access_ops all_ops = {
-	all_token,    all_same_classes, all_class_count, all_peers,  all_members,     all_peer_form, all_peer_get,   all_self_get,
-	all_self_cap_map, all_has_attr, all_digest,      all_chunks, all_chunk_write, all_ssh_write, all_app_domains,
+	all_token,    all_same_classes, all_class_count, all_peers,       all_members,   all_peer_get,    all_self_get,
+	all_self_cap_map, all_has_attr, all_digest,      all_chunks,      all_chunk_write, all_ssh_write, all_app_domains,
 };
 const struct access access_allow_all = { &all_ops, NULL };
 
@@ -248,12 +231,6 @@ static size_t policy_members(void *arg, const struct snapshot *s, uint32_t c, st
 	(void)arg;
 	(void)a;
 	return policy_class_members(s->policy, c, out);
-}
-
-static uint64_t policy_form_of(void *arg, const struct snapshot *s, uint32_t viewer, node_id peer)
-{
-	(void)arg;
-	return policy_peer_form(s->policy, viewer, peer);
 }
 
 static bool policy_peer(void *arg, const struct snapshot *s, uint32_t viewer, node_id peer, struct arena *a,
@@ -313,8 +290,7 @@ static size_t policy_apps(void *arg, const struct snapshot *s, node_id id, struc
 }
 
 static const struct access_ops policy_ops = {
-	policy_token,   policy_same_classes, policy_count,     policy_peers,  policy_members,
-	policy_form_of, policy_peer,         policy_self,      policy_cap_map, policy_has_attr,
-	policy_digest_of, policy_chunks,     policy_write_chunk, policy_ssh,  policy_apps,
+	policy_token, policy_same_classes, policy_count,    policy_peers,     policy_members, policy_peer,        policy_self,
+	policy_cap_map, policy_has_attr,   policy_digest_of, policy_chunks,   policy_write_chunk, policy_ssh,     policy_apps,
 };
 const struct access access_policy = { &policy_ops, NULL };

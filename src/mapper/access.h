@@ -26,9 +26,7 @@ struct access_ops {
 	/** IDs of the nodes of a class, ascending. */
 	size_t (*members)(void *arg, const struct snapshot *s, uint32_t c, struct arena *a, const node_id **out);
 
-	/** What of a peer depends on who looks: equal numbers, equal form; 0 is the usual one. */
-	uint64_t (*peer_form)(void *arg, const struct snapshot *s, uint32_t viewer, node_id peer);
-	/** The form itself. False: unknown node. */
+	/** What of a peer the rules decide, as this class has it. False: unknown node. */
 	bool (*peer_get)(void *arg, const struct snapshot *s, uint32_t viewer, node_id peer, struct arena *a,
 			 struct policy_peer *out);
 

@@ -38,8 +38,8 @@ static bool form_differs(struct walk *w, const struct node *n)
 
 	if (in->then == in->now && in->view_then->class_id == in->view_now->class_id)
 		return false;
-	return x->ops->peer_form(x->arg, in->then, in->view_then->class_id, n->id) !=
-	       x->ops->peer_form(x->arg, in->now, in->view_now->class_id, n->id);
+	return form_of(x, in->then, in->view_then->class_id, n->id, w->wk->a) !=
+	       form_of(x, in->now, in->view_now->class_id, n->id, w->wk->a);
 }
 
 /* One node at both ends; either may be NULL. */

@@ -68,7 +68,7 @@ static uint64_t form_hash(struct work *wk, const struct snapshot *s, const struc
 
 	for (uint64_t m = mask; m != 0; m &= m - 1) {
 		unsigned i = (unsigned)__builtin_ctzll(m);
-		uint64_t f = wk->x->ops->peer_form(wk->x->arg, s, v->class_id, p->slot[i].node->id);
+		uint64_t f = form_of(wk->x, s, v->class_id, p->slot[i].node->id, wk->a);
 
 		if (f != 0)
 			h = mix(mix(h, f), i + 1) | 1;

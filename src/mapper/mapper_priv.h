@@ -37,7 +37,12 @@ static inline bool view_sees(const struct view *v, uint32_t c)
 }
 /** The slots of a page that it sees. */
 uint64_t view_mask(const struct view *v, const struct page *p);
-/** Does the node serve a subnet: may its form depend on who looks? */
+/**
+ * The form of a peer as a number: what the rules decide of it, for viewers of a class. Equal numbers, equal form; 0 is the
+ * usual one (both addresses, nothing more).
+ */
+uint64_t form_of(const struct access *x, const struct snapshot *s, uint32_t viewer, node_id peer, struct arena *a);
+/** Does the node serve a subnet: may its form depend on other nodes? */
 bool node_serves(const struct node *n);
 bool node_serves_prefix(const struct node *n, const struct ip_prefix *p);
 

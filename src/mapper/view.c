@@ -31,6 +31,30 @@ uint64_t view_mask(const struct view *v, const struct page *p)
 	return mask;
 }
 
+static uint64_t mix(uint64_t h, uint64_t v)
+{
+	h = (h ^ v) * 0xff51afd7ed558ccdu;
+	return h ^ h >> 29;
+}
+
+uint64_t form_of(const struct access *x, const struct snapshot *s, uint32_t viewer, node_id peer, struct arena *a)
+{
+	struct policy_peer p;
+	uint64_t h = 0;
+
+	if (!x->ops->peer_get(x->arg, s, viewer, peer, a, &p) ||
+	    (p.n_routes == 0 && !p.exit_node && !p.hide_ip4 && !p.suggest_exit_node))
+		return 0;
+	h = mix(h, 1u + p.exit_node + 2u * p.hide_ip4 + 4u * p.suggest_exit_node);
+	for (size_t i = 0; i < p.n_routes; i++) {
+		uint64_t v[2];
+
+		memcpy(v, p.routes[i].addr.b, sizeof v);
+		h = mix(mix(mix(h, v[0]), v[1]), p.routes[i].bits + 1000u * p.routes[i].addr.family);
+	}
+	return h | 1;
+}
+
 bool node_serves_prefix(const struct node *n, const struct ip_prefix *p)
 {
 	return prefix_list_has(n->approved_routes, p) && prefix_list_has(n->announced_routes, p);

@@ -53,8 +53,8 @@ static int64_t num(struct json_object *o, const char *name)
 
 static const char *id_text(int64_t id)
 {
-	static char text[4][24];
-	static unsigned at;
+	static _Thread_local char text[4][24];
+	static _Thread_local unsigned at;
 
 	at = (at + 1) % 4;
 	snprintf(text[at], sizeof text[at], "%lld", (long long)id);
@@ -369,6 +369,19 @@ static bool differ(const char *what, struct json_object *a, struct json_object *
 {
 	if (same(a, b))
 		return false;
+	if (json_object_is_type(a, json_type_object) && json_object_is_type(b, json_type_object) && strcmp(what, "member") != 0)
+		for (int turn = 0; turn < 2; turn++) {
+			json_object_object_foreach(turn ? b : a, name, v) {
+				(void)v;
+				if (differ("member", get(a, name), get(b, name))) {
+					char why[3500];
+
+					snprintf(why, sizeof why, "%s", text);
+					snprintf(text, sizeof text, "%s %lld: %s %s", what, (long long)num(b, "ID"), name, why);
+					return true;
+				}
+			}
+		}
 	snprintf(text, sizeof text, "%s: has %.1500s, should be %.1500s", what, json_object_to_json_string(a), json_object_to_json_string(b));
 	return true;
 }

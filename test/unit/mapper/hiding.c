@@ -113,19 +113,6 @@ static bool peer_get(void *arg, const struct snapshot *s, uint32_t viewer, node_
 	return true;
 }
 
-static uint64_t peer_form(void *arg, const struct snapshot *s, uint32_t viewer, node_id peer)
-{
-	struct arena *a = arena_new();
-	struct policy_peer p;
-	uint64_t h = 0;
-
-	if (peer_get(arg, s, viewer, peer, a, &p))
-		for (size_t i = 0; i < p.n_routes; i++)
-			h = mix(h, p.routes[i].addr.b[13] + 1u) | 1;
-	arena_free(&a);
-	return h;
-}
-
 static bool self_get(void *arg, const struct snapshot *s, node_id id, struct arena *a, struct policy_self *out)
 {
 	const struct node *n = snapshot_node(s, id);
@@ -280,7 +267,7 @@ static size_t app_domains(void *arg, const struct snapshot *s, node_id id, struc
 
 void hiding_init(struct hiding *h)
 {
-	static const struct access_ops ops = { token,    same_classes, class_count, peers,  members,     peer_form, peer_get,   self_get,
+	static const struct access_ops ops = { token,    same_classes, class_count, peers,  members,     peer_get,  self_get,
 					       self_cap_map, has_attr, digest,      chunks, chunk_write, ssh_write, app_domains };
 
 	memset(h, 0, sizeof *h);

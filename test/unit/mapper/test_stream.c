@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -516,6 +517,85 @@ static void dns_is_written_as_clients_read_it(void **state)
 	strike_stage(&s);
 }
 
+/* ---- threads --------------------------------------------------------------------------------------------------- */
+
+#define STEPS 150
+
+struct worker {
+	struct mapper *m;
+	struct snapshot *start;
+	struct publication *const *pubs;
+	struct client c[10];
+};
+
+static void *work(void *arg)
+{
+	struct worker *k = arg;
+	struct mapper_loop *ml = mapper_loop_new(k->m, k->start);
+	struct map_stream *ms[10] = { NULL };
+	int64_t now = 1000 * NS_PER_S;
+
+	for (size_t i = 0; i < STEPS; i++) {
+		size_t who = i % 10;
+
+		map_stream_close(&ms[who]);
+		client_release(&k->c[who]);
+		client_init(&k->c[who], 1 + i % 100, MAP_ZSTD);
+		if (map_stream_open(ml, 1 + i % 100, &(struct map_client){ .format = MAP_ZSTD, .cap = 113 }, &client_sink, &k->c[who], now, &ms[who]) != ST_OK)
+			abort();
+		mapper_loop_advance(ml, k->pubs[i], now);
+		now += MS(20);
+		mapper_loop_tick(ml, now);
+	}
+	mapper_loop_tick(ml, now + MS(300));
+	for (size_t i = 0; i < 10; i++)
+		map_stream_close(&ms[i]);
+	mapper_loop_free(&ml);
+	return NULL;
+}
+
+/* For the thread sanitizer: pieces and segments are made and used on both at once. */
+static void two_loops_share_what_is_encoded(void **state)
+{
+	struct publication *pubs[STEPS];
+	struct worker k[2];
+	pthread_t thread[2];
+	struct stage s;
+
+	(void)state;
+	raise_stage(&s, 130);
+	memset(k, 0, sizeof k);
+	for (int t = 0; t < 2; t++) {
+		k[t] = (struct worker){ .m = s.m, .start = snapshot_ref(s.w.cur), .pubs = pubs };
+		for (size_t i = 0; i < 10; i++)
+			client_init(&k[t].c[i], 1, MAP_ZSTD);
+	}
+	for (size_t i = 0; i < STEPS; i++) {
+		struct node *n;
+
+		world_begin(&s.w);
+		n = world_edit(&s.w, 101 + i % 29);
+		n->home_derp = 1 + (uint32_t)i;
+		world_put(&s.w, n, i % 7 ? TOUCH_PRESENCE : TOUCH_WHOLE);
+		pubs[i] = world_publish(&s.w);
+	}
+	for (int t = 0; t < 2; t++)
+		assert_int_equal(pthread_create(&thread[t], NULL, work, &k[t]), 0);
+	for (int t = 0; t < 2; t++)
+		pthread_join(thread[t], NULL);
+	for (int t = 0; t < 2; t++) {
+		for (size_t i = 0; i < 10; i++) {
+			assert_string_equal(k[t].c[i].error, "");
+			assert_int_equal(client_peers(&k[t].c[i]), 129);
+			client_release(&k[t].c[i]);
+		}
+		snapshot_unref(&k[t].start);
+	}
+	for (size_t i = 0; i < STEPS; i++)
+		publication_unref(&pubs[i]);
+	strike_stage(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -535,6 +615,7 @@ int main(void)
 		cmocka_unit_test(pings_need_room),
 		cmocka_unit_test(a_peer_is_written_as_clients_read_it),
 		cmocka_unit_test(dns_is_written_as_clients_read_it),
+		cmocka_unit_test(two_loops_share_what_is_encoded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
