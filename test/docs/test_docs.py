@@ -1,19 +1,13 @@
 """What the pages say, asked of the programme; see README.md beside this file."""
 import glob
-import json
 import os
 import re
 import shlex
-import signal
-import socket
-import subprocess
-import time
-import urllib.request
 
 import pytest
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BINARY = os.path.abspath(os.environ.get("HEADSCALE_BIN", os.path.join(ROOT, "build", "headscale")))
+from conftest import ROOT, run
+
 PAGES = ["README.md"] + sorted(os.path.relpath(p, ROOT) for p in glob.glob(os.path.join(ROOT, "docs", "*.md")))
 RUNNABLE = "<!-- runnable -->"
 
@@ -37,12 +31,6 @@ def commands(page, runnable=False):
                 m = re.match(r"\s*(?:sudo |\w+=\S* )*(?:\S*/)?headscale (.*)", part)
                 if m:
                     yield number, shlex.split(m.group(1))
-
-
-def run(*args, check=True, **more):
-    p = subprocess.run([BINARY, *args], capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL, **more)
-    assert not check or p.returncode == 0, (args, p.stdout, p.stderr)
-    return p
 
 
 def help_of(words):
@@ -72,65 +60,6 @@ def test_commands_and_flags_exist(page):
             if re.match(r"--?[a-z]", w):
                 flag = re.escape(w.split("=")[0])
                 assert re.search(rf"(^|[\s,]){flag}\b", text, re.M), f"{page}:{number}: {' '.join(path)} has no {w}"
-
-
-# ---- a server ----------------------------------------------------------------------------------------------------
-
-def free_port(kind=socket.SOCK_STREAM):
-    with socket.socket(socket.AF_INET, kind) as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-class Server:
-    def __init__(self, folder):
-        self.folder = str(folder)
-        port, self.metrics, stun = free_port(), free_port(), free_port(socket.SOCK_DGRAM)
-        self.config = os.path.join(self.folder, "config.yaml")
-        with open(self.config, "w", encoding="utf-8") as f:
-            json.dump({
-                "server_url": f"http://127.0.0.1:{port}", "listen_addr": f"127.0.0.1:{port}",
-                "metrics_listen_addr": f"127.0.0.1:{self.metrics}", "unix_socket": os.path.join(self.folder, "s"),
-                "noise": {"private_key_path": os.path.join(self.folder, "noise.key")},
-                "prefixes": {"v4": "100.64.0.0/10", "v6": "fd7a:115c:a1e0::/48"},
-                "database": {"type": "sqlite", "sqlite": {"path": os.path.join(self.folder, "db.sqlite")}},
-                "derp": {"server": {"enabled": True, "region_id": 999, "region_code": "test", "region_name": "Test",
-                                    "stun_listen_addr": f"127.0.0.1:{stun}",
-                                    "private_key_path": os.path.join(self.folder, "derp.key")}},
-                "dns": {"magic_dns": True, "base_domain": "tail.test", "override_local_dns": False},
-                "policy": {"mode": "database"}}, f)
-        self.env = {"PATH": os.environ["PATH"], "HOME": self.folder, "HEADSCALE_CONFIG": self.config,
-                    **{k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}}
-        self.log = open(os.path.join(self.folder, "log"), "w", encoding="utf-8")
-        self.process = subprocess.Popen([BINARY, "serve"], env=self.env, cwd=self.folder, stdout=self.log, stderr=self.log)
-        deadline = time.monotonic() + 20
-        while self.run("health", check=False).returncode != 0:
-            assert self.process.poll() is None and time.monotonic() < deadline, self.output()
-            time.sleep(0.05)
-
-    def run(self, *args, check=True):
-        return run(*args, check=check, env=self.env, cwd=self.folder)
-
-    def output(self):
-        with open(self.log.name, encoding="utf-8") as f:
-            return f.read()
-
-    def get(self, path):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics}{path}", timeout=10) as r:
-            return r.read().decode()
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(30)
-        self.log.close()
-        assert status == 0, self.output()
-
-
-@pytest.fixture
-def server(tmp_path):
-    s = Server(tmp_path)
-    yield s
-    s.stop()
 
 
 def policies():
@@ -190,7 +119,7 @@ def documented():
 
 
 def test_metrics_have_the_names_that_are_documented(server):
-    there = set(re.findall(r"^# TYPE (\S+)", server.get("/metrics"), re.M))
+    there = set(re.findall(r"^# TYPE (\S+)", server.get("/metrics", server.metrics)[2], re.M))
     assert documented() == there
     used = set(re.findall(r"\b(?:headscale|process)_\w+", read("packaging/grafana-dashboard.json")))
     assert used and {re.sub(r"_bucket$", "", n) for n in used} <= there
@@ -199,4 +128,4 @@ def test_metrics_have_the_names_that_are_documented(server):
 def test_debug_pages_answer(server):
     for path in re.findall(r"127\.0\.0\.1:9090(/\S*)", read("docs/metrics.md")):
         if "netmap" not in path:
-            assert server.get(path), path
+            assert server.get(path, server.metrics)[0] == 200, path
