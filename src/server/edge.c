@@ -7,6 +7,7 @@
  */
 #include "server/server_priv.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -118,6 +119,29 @@ static enum status addr_of(const struct config_listen *l, const char *key, struc
 	return ST_BAD_INPUT;
 }
 
+/*
+ * Our loops share a port by SO_REUSEPORT, which would also let a second server of the same account take its part of our
+ * clients. A bind without it says whether somebody is there.
+ */
+enum status server_port_is_free(const struct net_addr *addr, int type, const char *key, struct err *err)
+{
+	int fd = socket(net_addr_family(addr), type | SOCK_CLOEXEC, 0), one = 1;
+	char text[NET_ADDR_TEXT_MAX];
+	enum status s = ST_OK;
+
+	if (fd < 0)
+		return ST_OK; /* the listener will say what is wrong */
+	if (type == SOCK_STREAM)
+		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+	if (net_addr_port(addr) != 0 && bind(fd, &addr->sa, net_addr_len(addr)) != 0 && errno == EADDRINUSE) {
+		net_addr_format_port(addr, text);
+		err_set(err, "%s: cannot listen on %s: %s", key, text, strerror(EADDRINUSE));
+		s = ST_CONFLICT;
+	}
+	close(fd);
+	return s;
+}
+
 /* A descriptor handed over by systemd for the n-th door, or -1. */
 static int activated_fd(unsigned n)
 {
@@ -137,6 +161,11 @@ static enum status open_main(struct server *srv, struct err *err)
 
 	if (fd < 0)
 		s = addr_of(&srv->config->listen_addr, "listen_addr", &addr, err);
+	if (fd < 0 && s == ST_OK) {
+		s = server_port_is_free(&addr, SOCK_STREAM, "listen_addr", err);
+		if (s != ST_OK)
+			return s;
+	}
 	for (unsigned i = 0; i < srv->n_loops && s == ST_OK; i++) {
 		struct server_loop *sl = &srv->loops[i];
 

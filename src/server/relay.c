@@ -82,6 +82,9 @@ static enum status open_stun(struct server *srv, struct err *err)
 		err_set(err, "derp.server.stun_listen_addr: \"%s\" is no address to listen at", l->text);
 		return s;
 	}
+	s = server_port_is_free(&addr, SOCK_DGRAM, "derp.server.stun_listen_addr", err);
+	if (s != ST_OK)
+		return s;
 	for (unsigned i = 0; i < srv->n_loops && s == ST_OK; i++)
 		s = stun_server_new(srv->loops[i].loop, &addr, &srv->loops[i].stun, err);
 	if (s != ST_OK)

@@ -80,6 +80,8 @@ struct snapshot *server_snapshot(void *srv, struct loop *l);
 /* edge.c: listeners, TLS, routers, limits */
 enum status server_edge_open(struct server *srv, struct err *err) MUST_CHECK;
 void server_edge_close(struct server *srv);
+/** ST_CONFLICT and words if another process listens there. type: SOCK_STREAM or SOCK_DGRAM. */
+enum status server_port_is_free(const struct net_addr *addr, int type, const char *key, struct err *err) MUST_CHECK;
 /** Stop accepting and end what is open, spread over the configured time; done(arg) on the main loop. */
 void server_edge_drain(struct server *srv, loop_fn *done, void *arg);
 
