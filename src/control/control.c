@@ -186,7 +186,10 @@ void control_loop_free(struct control_loop **pcl)
 	cl->c->loops[loop_index(cl->loop)] = NULL;
 	control_probe_stop(cl);
 	control_map_free_all(cl);
-	loop_timer_cancel(&cl->map_timer);
+	if (cl->map_timer.loop != NULL)
+		loop_timer_cancel(&cl->map_timer);
+	if (cl->trim_timer.loop != NULL)
+		loop_timer_cancel(&cl->trim_timer);
 	mapper_loop_free(&cl->maps);
 	control_rates_free(cl);
 	snapshot_unref(&cl->snap);

@@ -33,6 +33,8 @@ struct control_loop {
 	struct snapshot *snap;          /* one reference; the same as the mapper's */
 	struct control_map **streams;   /* open map streams by node, CONTROL_MAP_BUCKETS lists */
 	struct loop_timer map_timer;    /* the mapper's next deadline */
+	uint32_t begun;                 /* streams since the heap was trimmed */
+	struct loop_timer trim_timer;
 	struct control_probe *probes;
 	struct loop_timer probe_timer;
 	struct rate_entry *rates;

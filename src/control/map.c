@@ -7,6 +7,7 @@
  */
 #include "control/control_priv.h"
 
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -261,6 +262,29 @@ static void not_found(struct http_req *r)
 	http_respond_text(r, 404, "node not found");
 }
 
+/*
+ * First maps of many streams at once leave the heap full of holes. When no stream has begun for a while after a burst, the
+ * pages between are given back; nothing wakes an idle server for it.
+ */
+#define TRIM_AFTER_STREAMS 64
+#define TRIM_AFTER_MS 3000
+
+static void trim_due(void *arg)
+{
+	struct control_loop *cl = arg;
+
+	cl->begun = 0;
+	malloc_trim(0);
+}
+
+static void note_begun(struct control_loop *cl)
+{
+	if (cl->trim_timer.loop == NULL)
+		loop_timer_init(&cl->trim_timer, cl->loop, trim_due, cl);
+	if (++cl->begun >= TRIM_AFTER_STREAMS)
+		loop_timer_start(&cl->trim_timer, TRIM_AFTER_MS);
+}
+
 /* The writer knows of the stream: the node is online, and the loop's snapshot says so. */
 static void stream_begin(void *arg)
 {
@@ -299,6 +323,7 @@ static void stream_begin(void *arg)
 	atomic_fetch_add_explicit(&streams_open, 1, memory_order_relaxed);
 	control_count(CONTROL_COUNT_MAP_STREAM);
 	table_add(m);
+	note_begun(m->cl);
 	end_older_streams(m);
 	control_map_kick(m->cl);
 }
