@@ -64,6 +64,7 @@ static bool profile_ok(const char *p)
 /* The node's attributes that begin with "nextdns:", from its own CapMap. */
 static void read_attrs(struct work *wk, const struct snapshot *s, const struct node *n, char profile[PROFILE_MAX + 1], bool *device)
 {
+	struct json_object_iter it;
 	struct json_object *o = NULL;
 	struct buf b;
 	struct jw w;
@@ -74,8 +75,9 @@ static void read_attrs(struct work *wk, const struct snapshot *s, const struct n
 	jw_init(&w, &b);
 	wk->x->ops->self_cap_map(wk->x->arg, s, n->id, &w);
 	if (json_parse(buf_bytes(&b), b.n, &o, NULL) == ST_OK && json_object_is_type(o, json_type_object)) {
-		json_object_object_foreach(o, key, value) {
-			(void)value;
+		json_object_object_foreachC(o, it) {
+			const char *key = it.key;
+
 			if (strcmp(key, "nextdns:no-device-info") == 0)
 				*device = false;
 			else if (strncmp(key, "nextdns:", 8) == 0 && profile_ok(key + 8) &&

@@ -120,12 +120,14 @@ static bool shares(struct json_object *a, struct json_object *b, const char *nam
 static void check_heirs(struct client *c, struct json_object *changed)
 {
 	static const char *const what[] = { "Key", "Name", "Addresses" };
+	struct json_object_iter it;
 
 	for (size_t i = 0; i < json_object_array_length(changed); i++) {
 		struct json_object *n = json_object_array_get_idx(changed, i);
 
-		json_object_object_foreach(c->peers, key, old) {
-			(void)key;
+		json_object_object_foreachC(c->peers, it) {
+			struct json_object *old = it.val;
+
 			if (num(old, "ID") == num(n, "ID"))
 				continue;
 			for (size_t k = 0; k < 3; k++)
@@ -166,9 +168,14 @@ static void take_profiles(struct client *c, struct json_object *list)
 
 static void take_filters(struct client *c, struct json_object *f)
 {
+	struct json_object_iter it;
+
 	if (f == NULL)
 		return;
-	json_object_object_foreach(f, name, rules) {
+	json_object_object_foreachC(f, it) {
+		const char *name = it.key;
+		struct json_object *rules = it.val;
+
 		if (rules == NULL) {
 			if (get(c->filters, name) == NULL)
 				wrong(c, "filter %s is taken back and was never given", name);
@@ -202,13 +209,17 @@ static struct json_object *copy_of(struct json_object *o)
 static void take_patch(struct client *c, struct json_object *p)
 {
 	struct json_object *old = get(c->peers, id_text(num(p, "NodeID"))), *n;
+	struct json_object_iter it;
 
 	if (old == NULL) {
 		wrong(c, "peer %lld is patched and not there", (long long)num(p, "NodeID"));
 		return;
 	}
 	n = copy_of(old);
-	json_object_object_foreach(p, name, v) {
+	json_object_object_foreachC(p, it) {
+		const char *name = it.key;
+		struct json_object *v = it.val;
+
 		if (strcmp(name, "NodeID") == 0)
 			continue;
 		if (strcmp(name, "DERPRegion") == 0)
@@ -367,12 +378,15 @@ static char text[4096];
 
 static bool differ(const char *what, struct json_object *a, struct json_object *b)
 {
+	struct json_object_iter it;
+
 	if (same(a, b))
 		return false;
 	if (json_object_is_type(a, json_type_object) && json_object_is_type(b, json_type_object) && strcmp(what, "member") != 0)
 		for (int turn = 0; turn < 2; turn++) {
-			json_object_object_foreach(turn ? b : a, name, v) {
-				(void)v;
+			json_object_object_foreachC(turn ? b : a, it) {
+				const char *name = it.key;
+
 				if (differ("member", get(a, name), get(b, name))) {
 					char why[3500];
 
@@ -390,13 +404,14 @@ static bool peers_differ(const struct client *c, struct json_object *m)
 {
 	struct json_object *peers = get(m, "Peers");
 	size_t n = peers != NULL ? json_object_array_length(peers) : 0;
+	struct json_object_iter it;
 
 	if (n != client_peers(c)) {
 		snprintf(text, sizeof text, "%zu peers, should be %zu", client_peers(c), n);
-		json_object_object_foreach(c->peers, id, v) {
+		json_object_object_foreachC(c->peers, it) {
+			const char *id = it.key;
 			bool found = false;
 
-			(void)v;
 			for (size_t i = 0; i < n; i++)
 				found |= strcmp(id_text(num(json_object_array_get_idx(peers, i), "ID")), id) == 0;
 			if (!found)

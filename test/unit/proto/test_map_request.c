@@ -51,10 +51,13 @@ static bool known(const char *const *names, const char *name)
 
 static void check_members(struct json_object *o, const char *const *names)
 {
+	struct json_object_iter it;
+
 	if (o == NULL)
 		return;
-	json_object_object_foreach(o, name, v) {
-		(void)v;
+	json_object_object_foreachC(o, it) {
+		const char *name = it.key;
+
 		if (!known(names, name))
 			fail_msg("a client sends %s, which nobody here knows", name);
 	}

@@ -2,10 +2,10 @@
  * Property: with the real writer and the real policy engine, what a client has put together is what a fresh complete map
  * would say, whatever rules hold and change.
  *
- * test_model.c tries the mapper against worlds made by hand; this one tries the agreement of three rooms: that the writer
- * lists what matters, that the engine's classes, forms and digests mean what the mapper takes them to mean.
+ * test/unit/mapper/test_model.c tries the mapper against worlds made by hand; this one tries the agreement of three rooms:
+ * that the writer lists what matters, that the engine's classes, forms and digests mean what the mapper takes them to mean.
  *
- *     unit_mapper_rules [SEED [RUNS [STEPS]]]
+ *     property_mapper [SEED [RUNS [STEPS]]]
  */
 #include <setjmp.h>
 #include <stdarg.h>
