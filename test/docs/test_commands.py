@@ -1,7 +1,10 @@
 """Commands and pages that no scenario with real clients passes by."""
+import http.server
 import json
 import os
 import re
+import shutil
+import sqlite3
 import subprocess
 import threading
 import time
@@ -9,6 +12,13 @@ import time
 import pytest
 
 from conftest import run
+
+
+def wait_until(probe, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not probe():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_version_needs_no_configuration(tmp_path):
@@ -150,9 +160,74 @@ def test_a_reload_names_what_waits_for_a_restart(server):
     server.config["node"] = {"expiry": "90d", "ephemeral": {"inactivity_timeout": "2h"}}
     server.write_config()
     server.process.send_signal(1)
-    deadline = time.monotonic() + 10
-    while "inactivity_timeout" not in server.output():
-        assert time.monotonic() < deadline, server.output()
-        time.sleep(0.02)
+    wait_until(lambda: "inactivity_timeout" in server.output())
     lines = {k: next(x for x in server.output().split("\n") if k in x) for k in ("node.expiry", "inactivity_timeout")}
     assert "restart" in lines["inactivity_timeout"] and "restart" not in lines["node.expiry"]
+
+
+class Relays(http.server.BaseHTTPRequestHandler):
+    """Serves a DERP map of the regions in `codes`."""
+    codes = {}
+
+    def do_GET(self):
+        regions = {str(n): {"RegionID": n, "RegionCode": code, "RegionName": code, "Nodes": [
+            {"Name": f"{n}a", "RegionID": n, "HostName": "relay.test"}]} for n, code in self.codes.items()}
+        body = json.dumps({"Regions": regions}).encode()
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        pass
+
+
+def test_relays_are_fetched_again_and_kept_for_a_start_without_network(stopped):
+    web = http.server.HTTPServer(("127.0.0.1", 0), Relays)
+    threading.Thread(target=web.serve_forever, daemon=True).start()
+    stopped.config["derp"].update(urls=[f"http://127.0.0.1:{web.server_port}/map"], auto_update_enabled=True,
+                                  update_frequency="1s")
+    stopped.write_config()
+    kept = stopped.config["database"]["sqlite"]["path"] + ".derpmap.json"
+
+    def codes():
+        with open(kept, encoding="utf-8") as f:
+            return {r["RegionCode"] for r in json.load(f)["Regions"].values()}
+    Relays.codes = {1: "one"}
+    stopped.start()
+    assert codes() == {"one"}
+    Relays.codes = {1: "one", 2: "two"}
+    wait_until(lambda: codes() == {"one", "two"})
+    stopped.stop()
+    web.shutdown()
+    web.server_close()
+    stopped.start()
+    assert "using the last one" in stopped.output() and codes() == {"one", "two"}
+
+
+def test_a_copy_of_the_database_is_a_backup(server, tmp_path):
+    server.run("users", "create", "anna")
+    path = server.config["database"]["sqlite"]["path"]
+    other = tmp_path / "other"
+    other.mkdir()
+    # While it runs, the copy that SQLite makes; when it is stopped, the file itself.
+    source, copy = sqlite3.connect(path), sqlite3.connect(other / "live.sqlite")
+    source.backup(copy)
+    source.close()
+    copy.close()
+    server.run("users", "create", "ben")
+    server.stop()
+    shutil.copy(path, other / "still.sqlite")
+    for name, users in (("live", ["anna"]), ("still", ["anna", "ben"])):
+        server.config["database"]["sqlite"]["path"] = str(other / f"{name}.sqlite")
+        server.write_config()
+        server.start()
+        assert [u["name"] for u in server.json("users", "list")] == users
+        server.stop()
+
+
+def test_requests_are_logged_at_level_debug(stopped):
+    stopped.config["log"] = {"level": "debug", "format": "json"}
+    stopped.write_config()
+    stopped.start()
+    stopped.get("/version")
+    wait_until(lambda: any(json.loads(line).get("path") == "/version" for line in stopped.output().split("\n") if line))

@@ -118,11 +118,27 @@ def documented():
     return names
 
 
-def test_metrics_have_the_names_that_are_documented(server):
-    there = set(re.findall(r"^# TYPE (\S+)", server.get("/metrics", server.metrics)[2], re.M))
+@pytest.fixture
+def metrics(stopped):
+    """All there is: with the relay, and with a provider that does not answer."""
+    stopped.config["oidc"] = {"issuer": "http://127.0.0.1:1", "client_id": "x", "client_secret": "x",
+                              "only_start_if_oidc_is_available": False}
+    stopped.write_config()
+    stopped.start()
+    return stopped.get("/metrics", stopped.metrics)[2]
+
+
+def test_metrics_have_the_names_that_are_documented(metrics):
+    there = set(re.findall(r"^# TYPE (\S+)", metrics, re.M))
     assert documented() == there
     used = set(re.findall(r"\b(?:headscale|process)_\w+", read("packaging/grafana-dashboard.json")))
     assert used and {re.sub(r"_bucket$", "", n) for n in used} <= there
+
+
+def test_events_are_those_that_are_documented(metrics):
+    there = set(re.findall(r'event="(\w+)"', metrics))
+    values = re.findall(r"^Values of `event`(.*?)\n\n", read("docs/metrics.md"), re.M | re.S)
+    assert set(re.findall(r"`(\w+)`", " ".join(values))) == there
 
 
 def test_debug_pages_answer(server):
