@@ -294,6 +294,11 @@ static void remove_database(const char *path)
 
 /* ---- taking over ------------------------------------------------------------------------------- */
 
+struct source {
+	const char *path;
+	bool policy_in_use;
+};
+
 static enum status check_sound(sqlite3 *db, struct err *err)
 {
 	sqlite3_stmt *st = NULL;
@@ -311,7 +316,7 @@ static enum status check_sound(sqlite3 *db, struct err *err)
 }
 
 /* Everything of the copy into a new database of ours, closed at the end: whole in its one file. */
-static enum status fill(sqlite3 *db, const char *path, const char *tmp, const struct fingerprint *f,
+static enum status fill(sqlite3 *db, const struct source *src, const char *tmp, const struct fingerprint *f,
 			struct import_counts *counts, struct err *err)
 {
 	struct store *to = NULL;
@@ -320,9 +325,9 @@ static enum status fill(sqlite3 *db, const char *path, const char *tmp, const st
 	if (s == ST_OK)
 		s = store_begin(to, err);
 	if (s == ST_OK)
-		s = import_rows(db, to, counts, err);
+		s = import_rows(db, src->policy_in_use, to, counts, err);
 	if (s == ST_OK)
-		s = fingerprint_put(to, path, f, err);
+		s = fingerprint_put(to, src->path, f, err);
 	if (s == ST_OK)
 		s = store_commit(to, err);
 	store_close(&to);
@@ -362,12 +367,12 @@ static enum status publish(const char *tmp, const char *own, struct err *err)
 }
 
 /* ST_NOT_FOUND: it is no database of a Go headscale. */
-static enum status convert(const char *path, const char *copy, const char *tmp, struct import_counts *counts,
+static enum status convert(const struct source *src, const char *copy, const char *tmp, struct import_counts *counts,
 			   struct err *err)
 {
 	struct fingerprint f;
 	sqlite3 *db = NULL;
-	enum status s = copy_database(path, copy, err);
+	enum status s = copy_database(src->path, copy, err);
 
 	if (s == ST_OK)
 		s = fingerprint_take(copy, &f, err);
@@ -382,7 +387,7 @@ static enum status convert(const char *path, const char *copy, const char *tmp, 
 	if (s == ST_OK)
 		s = import_check_schema(db, err);
 	if (s == ST_OK)
-		s = fill(db, path, tmp, &f, counts, err);
+		s = fill(db, src, tmp, &f, counts, err);
 	sqlite3_close(db);
 	return s;
 }
@@ -392,13 +397,15 @@ static void say_done(const char *path, const char *own, const struct import_coun
 	log_info("database of the Go headscale taken over", LOG_STR("from", path), LOG_STR("file", own),
 		 LOG_U64("users", c->users), LOG_U64("nodes", c->nodes), LOG_U64("preauth_keys", c->preauth_keys),
 		 LOG_U64("api_keys", c->api_keys), LOG_BOOL("policy", c->policy), LOG_END);
+	if (c->policy_left_out)
+		log_warn("the stored policy does not compile and was not taken over; the configuration has it in a file", LOG_END);
 	if (c->left_out > 0)
 		log_warn("OAuth clients and API keys of the oldest form were not taken over", LOG_U64("number", c->left_out),
 			 LOG_END);
 }
 
 /* With the lock held. ST_NOT_FOUND as above. */
-static enum status take_over(const char *path, const char *own, struct err *err)
+static enum status take_over(const struct source *src, const char *own, struct err *err)
 {
 	char *copy = joined(own, ".go"), *tmp = joined(own, ".tmp");
 	struct import_counts counts = { 0 };
@@ -407,13 +414,13 @@ static enum status take_over(const char *path, const char *own, struct err *err)
 	if (kind_of(own) != FILE_OURS) { /* else another one was faster */
 		remove_database(copy);
 		remove_database(tmp);
-		s = convert(path, copy, tmp, &counts, err);
+		s = convert(src, copy, tmp, &counts, err);
 		if (s == ST_OK)
 			s = publish(tmp, own, err);
 		if (s == ST_OK)
-			say_done(path, own, &counts);
+			say_done(src->path, own, &counts);
 		else if (s != ST_NOT_FOUND)
-			err_prefix(err, "%s was not taken over, and nothing was changed", path);
+			err_prefix(err, "%s was not taken over, and nothing was changed", src->path);
 		remove_database(copy);
 		remove_database(tmp);
 	}
@@ -422,7 +429,7 @@ static enum status take_over(const char *path, const char *own, struct err *err)
 	return s;
 }
 
-static enum status take_over_locked(const char *path, const char *own, struct err *err)
+static enum status take_over_locked(const struct source *src, const char *own, struct err *err)
 {
 	char *name = joined(own, ".lock");
 	int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -434,7 +441,7 @@ static enum status take_over_locked(const char *path, const char *own, struct er
 		err_set(err, "%s is in use by another server; stop that one first", own);
 		s = ST_CONFLICT;
 	} else {
-		s = take_over(path, own, err);
+		s = take_over(src, own, err);
 	}
 	if (fd >= 0)
 		close(fd); /* the server takes it again in store_open_sqlite() */
@@ -444,15 +451,16 @@ static enum status take_over_locked(const char *path, const char *own, struct er
 	return s;
 }
 
-enum status import_open_sqlite(const struct store_sqlite_opts *o, struct store **out, struct err *err)
+enum status import_open_sqlite(const struct store_sqlite_opts *o, bool policy_in_use, struct store **out, struct err *err)
 {
+	const struct source src = { o->path, policy_in_use };
 	struct store_sqlite_opts opts = *o;
 	char *own = joined(o->path, IMPORT_SUFFIX), *use = import_own_path(o->path);
 	bool earlier = strcmp(use, own) == 0;
 	enum status s = ST_OK;
 
 	if (!earlier && kind_of(o->path) == FILE_SQLITE) {
-		s = take_over_locked(o->path, own, err);
+		s = take_over_locked(&src, own, err);
 		free(use);
 		use = xstrdup(s == ST_OK ? own : o->path);
 		if (s == ST_NOT_FOUND)

@@ -17,13 +17,16 @@
 /**
  * store_open_sqlite() on the database that o->path stands for, made first if it must be. Blocks; at start only.
  *
+ * policy_in_use   the policy is that of the database: one that does not compile stops the import, else it is left out.
  * ST_UNSUPPORTED  a Go headscale's schema that is too old or not known, or what store_open_sqlite says so to.
  * ST_BAD_INPUT    a row cannot be understood; err names table, id and column.
  * ST_CONFLICT     another server, or the Go headscale, has it open; two rows exclude each other.
  * ST_IO           the disk, or SQLite.
- * Whatever fails, o->path is as it was and there is no new P.v1. Logs what was taken over, or which file is used.
+ * Whatever fails, o->path is as it was and there is no new P.v1 (unless the import itself was done and
+ * opening failed). Logs what was taken over, or which file is used.
  */
-enum status import_open_sqlite(const struct store_sqlite_opts *o, struct store **out, struct err *err) MUST_CHECK;
+enum status import_open_sqlite(const struct store_sqlite_opts *o, bool policy_in_use, struct store **out, struct err *err)
+	MUST_CHECK;
 
 /** The database that a server configured with `path` uses: P.v1 if it is there and P is not ours. Returned (free()). */
 char *import_own_path(const char *path);

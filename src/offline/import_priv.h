@@ -10,6 +10,7 @@ struct import_counts {
 	uint64_t users, nodes, preauth_keys, api_keys;
 	uint64_t left_out; /* OAuth clients, API keys of a form that nobody accepts any more */
 	bool policy;
+	bool policy_left_out; /* it does not compile, and is not in use */
 };
 
 /** Has it the tables of a Go headscale, of whatever age? ST_NOT_FOUND: no. ST_BAD_INPUT: SQLite cannot read it. */
@@ -22,6 +23,7 @@ enum status import_check_schema(sqlite3 *db, struct err *err) MUST_CHECK;
  * db  a copy of one's own: temporary tables and an index are made in it.
  * ST_BAD_INPUT, ST_CONFLICT  see import.h. ST_IO.
  */
-enum status import_rows(sqlite3 *db, struct store *to, struct import_counts *out, struct err *err) MUST_CHECK;
+enum status import_rows(sqlite3 *db, bool policy_in_use, struct store *to, struct import_counts *out, struct err *err)
+	MUST_CHECK;
 
 #endif

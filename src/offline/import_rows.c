@@ -17,6 +17,7 @@
 #include "base/vec.h"
 #include "crypto/hash.h"
 #include "offline/import_priv.h"
+#include "policy/policy.h"
 #include "state/hostinfo.h"
 #include "state/keys.h"
 #include "state/names.h"
@@ -351,6 +352,7 @@ struct import {
 	sqlite3 *db;
 	struct store *to;
 	struct arena *a;
+	bool policy_in_use;
 	struct import_counts *counts;
 	struct err *err;
 };
@@ -720,6 +722,19 @@ static const struct column policy_cols[D_COUNT] = {
 	[D_CREATED] = { .name = "created_at" },
 };
 
+static bool policy_compiles(struct import *im, struct reader *r, struct bytes text)
+{
+	struct policy_error perr = { 0 };
+	struct policy *p = NULL;
+	bool good = policy_parse(text, NULL, &p, &perr) == ST_OK;
+
+	if (!good && im->policy_in_use)
+		bad(r, D_DATA, "the policy cannot be used: line %u, column %u: %s", perr.line, perr.column, perr.message);
+	im->counts->policy_left_out = !good;
+	policy_unref(&p);
+	return good;
+}
+
 static void policy_row(struct import *im, struct reader *r)
 {
 	struct store_value v[COL_DOCS_COUNT] = { store_int(TAILNET_DEFAULT), store_text("policy"), store_text("current") };
@@ -727,7 +742,7 @@ static void policy_row(struct import *im, struct reader *r)
 
 	v[COL_DOCS_TEXT] = store_text(get_text(r, D_DATA));
 	v[COL_DOCS_AT] = at == TIME_NONE ? store_null() : store_int(at);
-	if (v[COL_DOCS_TEXT].b.n == 0)
+	if (v[COL_DOCS_TEXT].b.n == 0 || !policy_compiles(im, r, v[COL_DOCS_TEXT].b))
 		return;
 	put(im, r, STORE_DOCS, v);
 	im->counts->policy = true;
@@ -819,9 +834,9 @@ enum status import_check_schema(sqlite3 *db, struct err *err)
 	return s;
 }
 
-enum status import_rows(sqlite3 *db, struct store *to, struct import_counts *out, struct err *err)
+enum status import_rows(sqlite3 *db, bool policy_in_use, struct store *to, struct import_counts *out, struct err *err)
 {
-	struct import im = { .db = db, .to = to, .a = arena_new(), .counts = out, .err = err };
+	struct import im = { .db = db, .to = to, .a = arena_new(), .policy_in_use = policy_in_use, .counts = out, .err = err };
 	enum status s;
 
 	*out = (struct import_counts){ 0 };

@@ -117,8 +117,8 @@ static enum status open_state(struct server *srv, struct err *err)
 		s = server_policy_text(c, &policy, &policy_n, err);
 	if (s == ST_OK)
 		s = import_open_sqlite(&(struct store_sqlite_opts){ .path = c->database.sqlite.path,
-								 .wal_autocheckpoint = c->database.sqlite.wal_autocheckpoint },
-				      &store, err);
+								  .wal_autocheckpoint = c->database.sqlite.wal_autocheckpoint },
+				       c->policy.mode == CONFIG_POLICY_DATABASE, &store, err);
 	if (s == ST_OK)
 		s = state_open(&(struct state_opts){ .store = store,
 						     .settings = settings,

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -23,10 +24,12 @@
 #include "state/state.h"
 
 static char dir[64], path[96], own[100];
+static bool policy_in_use;
 
 static int set_up(void **state)
 {
 	(void)state;
+	policy_in_use = true;
 	snprintf(dir, sizeof dir, "/tmp/import-test-XXXXXX");
 	if (mkdtemp(dir) == NULL)
 		return -1;
@@ -190,7 +193,7 @@ static void assert_untouched(const struct theirs *before)
 
 static enum status try_open(struct store **out, struct err *err)
 {
-	return import_open_sqlite(&(struct store_sqlite_opts){ .path = path }, out, err);
+	return import_open_sqlite(&(struct store_sqlite_opts){ .path = path }, policy_in_use, out, err);
 }
 
 static struct store *must_open(void)
@@ -294,6 +297,34 @@ static enum status keep_text(void *arg, const struct store_value *v, struct err 
 	(void)err;
 	*(char **)arg = bytes_strdup(v[COL_DOCS_TEXT].b);
 	return ST_OK;
+}
+
+/* What a start writes to its log. */
+static char *open_logged(void)
+{
+	char name[120], *text = xcalloc(1, 8192);
+	int fd, saved = dup(2);
+	struct store *s;
+
+	snprintf(name, sizeof name, "%s/log", dir);
+	fd = open(name, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	dup2(fd, 2);
+	s = must_open();
+	dup2(saved, 2);
+	assert_true(pread(fd, text, 8191, 0) >= 0);
+	close(fd);
+	close(saved);
+	store_close(&s);
+	return text;
+}
+
+static void assert_log(bool has, const char *words)
+{
+	char *text = open_logged();
+
+	if ((strstr(text, words) != NULL) != has)
+		fail_msg("log: %s", text);
+	free(text);
 }
 
 /* ---- tests ----------------------------------------------------------------------------------- */
@@ -474,6 +505,7 @@ static void a_log_left_behind_counts(void **state)
 	struct theirs before;
 	struct user *u = NULL;
 	struct store *s;
+	char wal[120];
 	int status;
 	pid_t child;
 
@@ -499,6 +531,10 @@ static void a_log_left_behind_counts(void **state)
 	user_unref(&u);
 	store_close(&s);
 	assert_untouched(&before);
+	assert_log(false, "has changed");
+	snprintf(wal, sizeof wal, "%s-wal", path);
+	assert_int_equal(unlink(wal), 0);
+	assert_log(true, "has changed");
 }
 
 static void what_cannot_be_understood_stops_it(void **state)
@@ -540,6 +576,7 @@ static void what_cannot_be_understood_stops_it(void **state)
 		{ "UPDATE api_keys SET prefix = 'x' WHERE id = 2", "table api_keys, id 2, column prefix" },
 		{ "UPDATE api_keys SET hash = NULL WHERE id = 2", "table api_keys, id 2, column hash" },
 		{ "UPDATE policies SET data = x'c300' WHERE id = 2", "table policies, id 2, column data" },
+		{ "UPDATE policies SET data = '{\"acls\": [}' WHERE id = 2", "table policies, id 2, column data: the policy" },
 		{ "DROP TABLE users", "table users is missing" },
 		{ "DROP TABLE policies", "table policies is missing" },
 		{ "ALTER TABLE nodes DROP COLUMN ipv6", "table nodes: column ipv6 is missing" },
@@ -554,6 +591,20 @@ static void what_cannot_be_understood_stops_it(void **state)
 			cases[i].words);
 	}
 	(void)state;
+}
+
+static void a_policy_that_is_not_in_use_may_be_wrong(void **state)
+{
+	struct store *s;
+
+	(void)state;
+	policy_in_use = false;
+	make_theirs();
+	run_sql("UPDATE policies SET data = '{\"acls\": [}' WHERE id = 2");
+	s = must_open();
+	assert_int_equal(count(s, STORE_DOCS), 1); /* the import's own */
+	check_nodes(s);
+	store_close(&s);
 }
 
 static void other_schemas_are_refused(void **state)
@@ -574,41 +625,22 @@ static void other_schemas_are_refused(void **state)
 
 static void a_damaged_file_is_refused(void **state)
 {
+	char junk[512];
 	struct stat sb;
+	int fd;
 
 	(void)state;
 	make_theirs();
+	/* An index that disagrees with its table: nothing that is read would tell. */
+	run_sql("CREATE TABLE other (a text); INSERT INTO other VALUES ('x'), ('y'); CREATE INDEX other_a ON other (a)");
 	assert_int_equal(stat(path, &sb), 0);
+	fd = open(path, O_WRONLY);
+	memset(junk, 0x55, sizeof junk);
+	assert_int_equal(pwrite(fd, junk, sizeof junk, sb.st_size - 4096), (ssize_t)sizeof junk);
+	close(fd);
+	refused(ST_BAD_INPUT, "damaged");
 	assert_int_equal(truncate(path, sb.st_size - 4096), 0);
 	refused(ST_BAD_INPUT, "damaged");
-}
-
-/* What a start writes to its log. */
-static char *open_logged(void)
-{
-	char name[120], *text = xcalloc(1, 8192);
-	int fd, saved = dup(2);
-	struct store *s;
-
-	snprintf(name, sizeof name, "%s/log", dir);
-	fd = open(name, O_RDWR | O_CREAT | O_TRUNC, 0600);
-	dup2(fd, 2);
-	s = must_open();
-	dup2(saved, 2);
-	assert_true(pread(fd, text, 8191, 0) >= 0);
-	close(fd);
-	close(saved);
-	store_close(&s);
-	return text;
-}
-
-static void assert_log(bool has, const char *words)
-{
-	char *text = open_logged();
-
-	if ((strstr(text, words) != NULL) != has)
-		fail_msg("log: %s", text);
-	free(text);
 }
 
 static void later_starts_go_on_with_what_was_made(void **state)
@@ -663,6 +695,7 @@ static void a_server_that_runs_is_noticed(void **state)
 	if (child == 0) {
 		sqlite3 *db = NULL;
 
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (sqlite3_open(path, &db) == SQLITE_OK &&
 		    sqlite3_exec(db, "PRAGMA journal_mode = WAL; UPDATE users SET email = 'x'", NULL, NULL, NULL) == SQLITE_OK &&
 		    write(ready[1], "x", 1) == 1)
@@ -753,6 +786,7 @@ int main(void)
 		T(all_of_030_comes_over),
 		T(a_log_left_behind_counts),
 		T(what_cannot_be_understood_stops_it),
+		T(a_policy_that_is_not_in_use_may_be_wrong),
 		T(other_schemas_are_refused),
 		T(a_damaged_file_is_refused),
 		T(later_starts_go_on_with_what_was_made),
