@@ -38,11 +38,7 @@ struct mapper *mapper_new(const struct mapper_opts *o);
 /** After all its loops. Clears *m; accepts NULL inside. */
 void mapper_free(struct mapper **m);
 
-/**
- * A publication is on its way to the loops: work out, once for all of them, whom it concerns.
- * Call it in the order of publications, before posting to loops, on one thread (the writer's). Short: never encodes.
- * A loop that gets a publication not announced here works it out itself.
- */
+/** A publication is on its way to the loops. Counts it: each loop works out by itself whom it concerns. Any thread; never blocks. */
 void mapper_publish(struct mapper *m, struct publication *p);
 
 /* ---- a loop's part: everything below on that loop's thread ---------------------------------- */
