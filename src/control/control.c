@@ -108,7 +108,8 @@ struct control *control_new(const struct control_opts *o)
 	c->n_loops = o->n_loops;
 	c->loops = xcalloc(o->n_loops, sizeof(*c->loops));
 	c->body_max = o->body_max != 0 ? o->body_max : BODY_MAX_DEFAULT;
-	c->registrations_per_minute = o->registrations_per_minute;
+	/* Each loop counts its own part of an address's connections. */
+	c->registrations_per_minute = (o->registrations_per_minute + o->n_loops - 1) / o->n_loops;
 	c->probe_interval_ms = o->probe_interval_ms;
 	c->probe_timeout_ms = o->probe_timeout_ms;
 	make_inner(c);

@@ -8,6 +8,7 @@
 #include "server/server_priv.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -15,8 +16,6 @@
 
 #include "acme/acme.h"
 #include "base/vec.h"
-
-#define SD_FIRST_FD 3 /* where socket activation hands over descriptors */
 
 struct server_loop *server_loop_of(struct server *srv, struct loop *l)
 {
@@ -142,20 +141,9 @@ enum status server_port_is_free(const struct net_addr *addr, int type, const cha
 	return s;
 }
 
-/* A descriptor handed over by systemd for the n-th door, or -1. */
-static int activated_fd(unsigned n)
-{
-	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
-
-	if (pid == NULL || fds == NULL || strtol(pid, NULL, 10) != (long)getpid() || (long)n >= strtol(fds, NULL, 10))
-		return -1;
-	return SD_FIRST_FD + (int)n;
-}
-
-static enum status open_main(struct server *srv, struct err *err)
+static enum status open_main(struct server *srv, int fd, struct err *err)
 {
 	struct listener_opts lo = { .limits = srv->limits, .write_stall_ms = ms_of(srv->config->server.timeouts.write_ns) };
-	int fd = activated_fd(0);
 	struct net_addr addr;
 	enum status s = ST_OK;
 
@@ -174,7 +162,7 @@ static enum status open_main(struct server *srv, struct err *err)
 			if (s == ST_OK && i == 0)
 				addr = listener_addr(sl->listener); /* port 0: the others share what was given */
 		} else {
-			int mine = i == 0 ? fd : dup(fd);
+			int mine = i == 0 ? fd : fcntl(fd, F_DUPFD_CLOEXEC, 0);
 
 			s = listener_open_fd(sl->loop, mine, &lo, accepted, sl, &sl->listener, err);
 		}
@@ -195,33 +183,41 @@ static void make_parent(const char *path)
 	free(copy);
 }
 
-static enum status open_local(struct server *srv, struct err *err)
+static enum status open_local(struct server *srv, int fd, struct err *err)
 {
 	struct server_loop *sl = &srv->loops[0];
 	enum status s;
 
 	sl->local = new_http(sl, srv->local_router);
-	make_parent(srv->config->unix_socket);
-	s = listener_open_unix(sl->loop, srv->config->unix_socket, (unsigned)srv->config->unix_socket_permission,
-			       &(struct listener_opts){ 0 }, accepted_local, sl, &sl->local_listener, err);
+	if (fd >= 0) {
+		s = listener_open_fd(sl->loop, fd, &(struct listener_opts){ 0 }, accepted_local, sl, &sl->local_listener, err);
+	} else {
+		make_parent(srv->config->unix_socket);
+		s = listener_open_unix(sl->loop, srv->config->unix_socket, (unsigned)srv->config->unix_socket_permission,
+				       &(struct listener_opts){ 0 }, accepted_local, sl, &sl->local_listener, err);
+	}
 	if (s != ST_OK)
 		err_prefix(err, "unix_socket");
 	return s;
 }
 
-static enum status open_metrics(struct server *srv, struct err *err)
+static enum status open_metrics(struct server *srv, int fd, struct err *err)
 {
+	struct listener_opts lo = { .limits = srv->limits };
 	struct server_loop *sl = &srv->loops[0];
 	struct net_addr addr;
 	enum status s;
 
-	if (srv->config->metrics_listen_addr.text[0] == '\0')
+	if (fd < 0 && srv->config->metrics_listen_addr.text[0] == '\0')
 		return ST_OK;
 	sl->metrics = new_http(sl, srv->metrics_router);
-	s = addr_of(&srv->config->metrics_listen_addr, "metrics_listen_addr", &addr, err);
-	if (s == ST_OK)
-		s = listener_open(sl->loop, &addr, &(struct listener_opts){ .limits = srv->limits }, accepted_metrics, sl,
-				  &sl->metrics_listener, err);
+	if (fd >= 0) {
+		s = listener_open_fd(sl->loop, fd, &lo, accepted_metrics, sl, &sl->metrics_listener, err);
+	} else {
+		s = addr_of(&srv->config->metrics_listen_addr, "metrics_listen_addr", &addr, err);
+		if (s == ST_OK)
+			s = listener_open(sl->loop, &addr, &lo, accepted_metrics, sl, &sl->metrics_listener, err);
+	}
 	if (s != ST_OK)
 		err_prefix(err, "metrics_listen_addr");
 	return s;
@@ -315,8 +311,11 @@ static void make_routers(struct server *srv)
 enum status server_edge_open(struct server *srv, struct err *err)
 {
 	const struct config *c = srv->config;
-	enum status s;
+	int given[SERVER_DOORS];
+	enum status s = server_activated(given, err);
 
+	if (s != ST_OK)
+		return s;
 	make_routers(srv);
 	srv->limits = conn_limits_new(&(struct conn_limits_opts){
 		.max_total = (uint32_t)c->server.limits.max_connections,
@@ -327,11 +326,11 @@ enum status server_edge_open(struct server *srv, struct err *err)
 		srv->loops[i].http = new_http(&srv->loops[i], srv->router);
 	s = open_tls(srv, err);
 	if (s == ST_OK)
-		s = open_main(srv, err);
+		s = open_main(srv, given[SERVER_DOOR_MAIN], err);
 	if (s == ST_OK)
-		s = open_local(srv, err);
+		s = open_local(srv, given[SERVER_DOOR_LOCAL], err);
 	if (s == ST_OK)
-		s = open_metrics(srv, err);
+		s = open_metrics(srv, given[SERVER_DOOR_METRICS], err);
 	if (s == ST_OK)
 		s = open_challenges(srv, err);
 	return s;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "auth/oidc.h"
+#include "derp/stun_server.h"
 #include "net/counters.h"
 
 #define METRICS_MAX ((size_t)4 << 20)
@@ -151,10 +152,14 @@ static void metrics(void *arg, struct http_req *r)
 	put_state(&b, srv);
 	mapper_metrics(srv->mapper, &b);
 	if (srv->relay != NULL) {
+		struct stun_stats stun = { 0 };
 		struct derp_stats ds;
 
 		derp_relay_stats(srv->relay, &ds);
-		derp_stats_write(&ds, NULL, &b);
+		for (unsigned i = 0; i < srv->n_loops; i++)
+			if (srv->loops[i].stun != NULL)
+				stun_server_stats(srv->loops[i].stun, &stun);
+		derp_stats_write(&ds, &stun, &b);
 	}
 	if (srv->oidc != NULL)
 		put_sso(&b, srv);

@@ -6,6 +6,7 @@
  */
 #include "server/server_priv.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -122,8 +123,12 @@ void server_reload(void *arg)
 {
 	struct server *srv = arg;
 
+	char message[64];
+
 	log_info("reloading", LOG_END);
-	server_notify("RELOADING=1");
+	/* The time is what systemd asks for with Type=notify-reload. */
+	snprintf(message, sizeof message, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_mono_ns() / 1000);
+	server_notify(message);
 	reload_config(srv);
 	reload_policy(srv);
 	server_derp_map_refresh(srv);

@@ -3,7 +3,8 @@
  *
  *     configuration -> store, state (writer) -> mapper -> control, API, relay -> listeners -> loops
  *
- * Listeners are bound before privileges are dropped and before the loops run. The end goes the other way: stop
+ * Started as root, the account is changed before anything is opened, so that files are its own; the right to bind ports goes
+ * once the listeners are bound, before the loops run. The end goes the other way: stop
  * accepting, end streams spread out, join the loops, close the state (which writes what is left), free the rest.
  */
 #include "server/serve.h"
@@ -309,8 +310,10 @@ static enum status start(struct server *srv, struct err *err)
 	if (s != ST_OK)
 		return s;
 	raise_descriptor_limit();
+	s = server_enter_account(srv->config, err);
 	make_loops(srv);
-	s = open_state(srv, err);
+	if (s == ST_OK)
+		s = open_state(srv, err);
 	if (s == ST_OK)
 		s = open_control(srv, err);
 	if (s == ST_OK) {
@@ -325,7 +328,7 @@ static enum status start(struct server *srv, struct err *err)
 		server_relay_fast_start(srv);
 	if (s == ST_OK) {
 		make_control_loops(srv);
-		s = server_drop_privileges(srv->config->server.user, err);
+		s = server_drop_privileges(srv->config, err);
 	}
 	if (s == ST_OK)
 		s = server_watch_files(srv, err);

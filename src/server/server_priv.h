@@ -85,6 +85,14 @@ enum status server_port_is_free(const struct net_addr *addr, int type, const cha
 /** Stop accepting and end what is open, spread over the configured time; done(arg) on the main loop. */
 void server_edge_drain(struct server *srv, loop_fn *done, void *arg);
 
+/* activation.c: what somebody else opened for us */
+enum server_door { SERVER_DOOR_MAIN, SERVER_DOOR_METRICS, SERVER_DOOR_LOCAL, SERVER_DOORS };
+/**
+ * The listening descriptors handed over by socket activation, -1 where there is none. They are the caller's.
+ * err says which one cannot be meant; then what was handed over stays open until the process ends.
+ */
+enum status server_activated(int fds_out[SERVER_DOORS], struct err *err) MUST_CHECK;
+
 /* acme.c: certificates from an ACME authority */
 enum status server_acme_open(struct server *srv, struct err *err) MUST_CHECK;
 /** Orders may begin: the loops run, privileges are dropped. Does nothing unless it is configured. */
@@ -126,7 +134,13 @@ void server_metrics_routes(struct server *srv, struct http_router *r);
 void server_request_done(void *srv, const struct http_req *r, int status, uint64_t elapsed_ms);
 
 /* privileges.c: drop root, tell systemd */
-enum status server_drop_privileges(const char *user, struct err *err) MUST_CHECK;
+/**
+ * Started as root with server.user set: go on as that account, which from here on owns what we make and must be able to
+ * read what we read, and keep of root's rights only the binding of ports. Otherwise does nothing. Before any thread.
+ */
+enum status server_enter_account(const struct config *c, struct err *err) MUST_CHECK;
+/** Once every port is bound: give up, on every thread, what server_enter_account() kept. Checked, not believed. */
+enum status server_drop_privileges(const struct config *c, struct err *err) MUST_CHECK;
 void server_notify(const char *message);
 
 #endif
