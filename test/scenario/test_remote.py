@@ -71,12 +71,13 @@ def test_what_is_taken_stops_the_start_in_words(lab):
     def second(words, **more):
         s.config = merge(first, more)
         s.write_config()
-        out = s.run(BINARY, "serve", "-c", s.path, check=False, timeout=20)
+        out = s.run("timeout", "10", BINARY, "serve", "-c", s.path, check=False, timeout=20)
         s.config = first
         s.write_config()
         assert out.returncode == 1 and words in out.stdout + out.stderr, out.stdout + out.stderr
     second("db.sqlite")
     other = {"database": {"sqlite": {"path": os.path.join(s.dir, "second.sqlite")}}}
+    # Its own database and socket, but the first one's port: two servers must not share the connections.
     second("in use", unix_socket=os.path.join(s.dir, "second.sock"), **other)
     second("hs.sock", listen_addr="0.0.0.0:444", metrics_listen_addr="", derp={"server": {"stun_listen_addr": "0.0.0.0:3479"}},
            **other)
