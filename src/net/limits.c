@@ -95,11 +95,11 @@ uint32_t conn_limits_max_pending(struct conn_limits *c)
 }
 
 /* Who is one stranger: an IPv4 address, an IPv6 /64. False: not counted by address. */
-static bool key_of(const struct net_addr *a, uint8_t key[static 16])
+static bool key_of(const struct conn_limits *c, const struct net_addr *a, uint8_t key[static 16])
 {
 	int family = net_addr_family(a);
 
-	if (family != AF_INET && family != AF_INET6)
+	if ((family != AF_INET && family != AF_INET6) || (c->opts.exempt != NULL && c->opts.exempt(c->opts.exempt_arg, a)))
 		return false;
 	net_addr_ip16(a, key);
 	if (family == AF_INET6)
@@ -168,7 +168,7 @@ static enum status enter_locked(struct conn_limits *c, const struct net_addr *a)
 		net_count(NET_COUNT_REFUSED_TOTAL);
 		return ST_BUSY;
 	}
-	if (key_of(a, key)) {
+	if (key_of(c, a, key)) {
 		s = find(c, key);
 		if (c->opts.max_per_address && s->n >= c->opts.max_per_address) {
 			net_count(NET_COUNT_REFUSED_ADDRESS);
@@ -208,7 +208,7 @@ void conn_limits_leave(struct conn_limits *c, const struct net_addr *a)
 		return;
 	pthread_mutex_lock(&c->lock);
 	c->open--;
-	if (key_of(a, key)) {
+	if (key_of(c, a, key)) {
 		struct slot *s = find(c, key);
 
 		if (s->n && --s->n == 0)

@@ -18,6 +18,9 @@ struct conn_limits_opts {
 	uint32_t max_total;       /* connections at once; 0: no limit */
 	uint32_t max_per_address; /* per IPv4 address or IPv6 /64; local sockets are not counted; 0: no limit */
 	uint32_t max_pending;     /* accepted, not yet conn_established(), per loop; the oldest goes for a new one; 0: no limit */
+	/** Does this address stand for many (a trusted proxy)? Then max_per_address is not for it. NULL: none does. Any thread; the same answer always. */
+	bool (*exempt)(void *arg, const struct net_addr *a);
+	void *exempt_arg;
 };
 struct conn_limits;
 /** Shared by listeners on all loops. One reference; conn_limits_unref. */

@@ -321,6 +321,8 @@ enum status server_edge_open(struct server *srv, struct err *err)
 		.max_total = (uint32_t)c->server.limits.max_connections,
 		.max_per_address = (uint32_t)c->server.limits.connections_per_address,
 		.max_pending = (uint32_t)c->server.limits.pending_handshakes,
+		.exempt = c->trusted_proxies.n > 0 ? is_trusted_proxy : NULL,
+		.exempt_arg = srv,
 	});
 	for (unsigned i = 0; i < srv->n_loops; i++)
 		srv->loops[i].http = new_http(&srv->loops[i], srv->router);

@@ -28,6 +28,27 @@ static struct net_addr addr_no(unsigned i)
 	return a;
 }
 
+static bool is_first(void *arg, const struct net_addr *a)
+{
+	return net_addr_eq(a, arg);
+}
+
+static void who_stands_for_many_is_not_counted_by_address(void **state)
+{
+	struct net_addr proxy = addr_no(1), other = addr_no(3);
+	struct conn_limits *c = conn_limits_new(
+		&(struct conn_limits_opts){ .max_per_address = 1, .max_total = 4, .exempt = is_first, .exempt_arg = &proxy });
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(conn_limits_enter(c, &proxy), ST_OK);
+	assert_int_equal(conn_limits_enter(c, &other), ST_OK);
+	assert_int_equal(conn_limits_enter(c, &proxy), ST_BUSY); /* the limit of all holds for it too */
+	conn_limits_leave(c, &proxy);
+	assert_int_equal(conn_limits_enter(c, &other), ST_BUSY);
+	conn_limits_unref(&c);
+}
+
 static void counts_equal_a_plain_list(void **state)
 {
 	struct conn_limits *c = conn_limits_new(&(struct conn_limits_opts){ .max_per_address = MAX, .max_total = 900 });
@@ -77,6 +98,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(counts_equal_a_plain_list),
+		cmocka_unit_test(who_stands_for_many_is_not_counted_by_address),
 		cmocka_unit_test(local_sockets_count_in_all_but_not_by_address),
 	};
 
