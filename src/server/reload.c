@@ -127,7 +127,7 @@ void server_reload(void *arg)
 
 	log_info("reloading", LOG_END);
 	/* The time is what systemd asks for with Type=notify-reload. */
-	snprintf(message, sizeof message, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_mono_ns() / 1000);
+	snprintf(message, sizeof message, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, clock_mono_ns() / 1000);
 	server_notify(message);
 	reload_config(srv);
 	reload_policy(srv);
