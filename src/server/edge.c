@@ -359,6 +359,17 @@ static void loop_drained(void *arg)
 		loop_post(sl->srv->main, draining.done, draining.arg);
 }
 
+/*
+ * Over how long streams are ended, so that their clients do not come back all at once. About what serving their return takes:
+ * nobody accepts meanwhile, and a client that is refused is seconds away, looking for us by other ways.
+ */
+static uint32_t spread_ms(uint32_t limit_ms)
+{
+	uint64_t streams = control_streams_open();
+
+	return streams < limit_ms / 2 ? (uint32_t)streams : limit_ms / 2;
+}
+
 static void drain_loop(void *arg)
 {
 	struct server_loop *sl = arg;
@@ -368,7 +379,7 @@ static void drain_loop(void *arg)
 	listener_close(&sl->local_listener);
 	listener_close(&sl->metrics_listener);
 	listener_close(&sl->challenges_listener);
-	control_loop_drain(sl->control, limit_ms / 2);
+	control_loop_drain(sl->control, spread_ms(limit_ms));
 	if (sl->local != NULL)
 		http_server_free(&sl->local);
 	if (sl->metrics != NULL)

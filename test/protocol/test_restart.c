@@ -65,6 +65,26 @@ static void kill_9_keeps_nodes_and_addresses(void **state)
 	kill_and_restart_keeps(SIGKILL, "kill");
 }
 
+/* Few streams end at once: while they are ended nobody accepts, and a client that is refused is slow to come back. */
+static void an_orderly_end_does_not_wait_for_open_streams(void **state)
+{
+	struct node *n[20];
+	char name[32];
+	int64_t begin;
+
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		snprintf(name, sizeof name, "end-%d", i);
+		n[i] = node_up(name);
+	}
+	begin = clock_mono_ns();
+	world_kill(SIGTERM); /* it ends with status 0 */
+	assert_true(clock_mono_ns() - begin < 3 * NS_PER_S);
+	for (int i = 0; i < 20; i++)
+		until(n[i]->gone);
+	world_run();
+}
+
 /* Every registration that was answered is there after kill -9, with the address that was told. */
 static void what_was_answered_survives_a_kill_in_the_middle(void **state)
 {
@@ -152,6 +172,7 @@ int main(void)
 #define T(f) cmocka_unit_test_teardown(f, node_sweep)
 		T(an_orderly_restart_keeps_nodes_and_addresses),
 		T(kill_9_keeps_nodes_and_addresses),
+		T(an_orderly_end_does_not_wait_for_open_streams),
 		T(what_was_answered_survives_a_kill_in_the_middle),
 		T(a_known_node_registers_again_without_a_key),
 		T(a_new_node_key_of_the_same_machine_is_the_same_node),

@@ -349,8 +349,8 @@ def test_an_account_that_cannot_work_stops_the_start_in_words(alone):
 
 
 def ping_over(node, address, during):
-    """Send an echo every 200 ms while during() runs. Returns (sent, lost)."""
-    p = subprocess.Popen(node.argv("ping", "-n", "-i", "0.2", address), env=node.env(), text=True, stdout=subprocess.PIPE,
+    """Send an echo every 100 ms while during() runs. Returns (sent, lost)."""
+    p = subprocess.Popen(node.argv("ping", "-n", "-i", "0.1", address), env=node.env(), text=True, stdout=subprocess.PIPE,
                          stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
     try:
         during()
@@ -361,7 +361,46 @@ def ping_over(node, address, during):
     return sent, sent - received
 
 
-def test_a_restart_goes_unnoticed_between_clients(lab):
+# Stands in for systemd: keeps the port, runs one server after the other on it. SIGHUP: restart. SIGTERM: end with its status.
+HOLD = """
+import os, signal, socket, sys
+s = socket.create_server(("0.0.0.0", 443), backlog=64)
+s.set_inheritable(True)
+todo = []
+for sig in (signal.SIGHUP, signal.SIGTERM):
+    signal.signal(sig, lambda n, f: todo.append(n))
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP, signal.SIGTERM])
+status, last = 0, 0
+while last != signal.SIGTERM and status == 0:
+    pid = os.fork()
+    if pid == 0:
+        os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES="listen_addr")
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP, signal.SIGTERM])
+        os.dup2(s.fileno(), 3, inheritable=True)
+        os.execv(sys.argv[1], sys.argv[1:])
+    last = signal.sigwait([signal.SIGHUP, signal.SIGTERM])
+    os.kill(pid, signal.SIGTERM)
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    print("ended with", status, flush=True)
+sys.exit(status)
+"""
+SAN = {"ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "halt_on_error=1"}
+
+
+def start_held(server):
+    """Start the lab's server on a port that stays open when it ends."""
+    server.write_config()
+    server.process = server.spawn(sys.executable, "-c", HOLD, BINARY, "serve", "-c", server.path, log="server.log", env=SAN)
+    server.wait_ready()
+
+
+@pytest.mark.parametrize("port,limit", [("its own", 15), ("held by another", 4)])
+def test_a_restart_goes_unnoticed_between_clients(make_lab, port, limit):
+    """A client that is refused looks for the server by other ways, for up to ten seconds where it finds none; on a port that
+    somebody holds it is not refused."""
+    lab = make_lab(start=port == "its own")
+    if port != "its own":
+        start_held(lab.server)
     n1, n2 = lab.pair((NEW, OLD))
     n1.ping(n2.ip4, direct=True)
     assert n1.ping_os(n2.ip4)
@@ -375,11 +414,15 @@ def test_a_restart_goes_unnoticed_between_clients(lab):
             time.sleep(0.1)
 
     def restart():
-        assert lab.server.restart(signal.SIGTERM) == 0
         begin = time.monotonic()
-        until("both have streams to the new server", lambda: lab.server.metrics()["headscale_map_streams"] == 2, timeout=15)
+        if port == "its own":
+            assert lab.server.restart(signal.SIGTERM) == 0
+        else:
+            lab.server.process.send_signal(signal.SIGHUP)
+            until("ended", lambda: "ended with 0" in lab.server.log())
+        until("both have streams to the new server", lambda: lab.server.metrics()["headscale_map_streams"] == 2, timeout=limit)
         print(f"both back after {time.monotonic() - begin:.1f} s")
-        lab.settle(n1, n2)
+        lab.settle(n1, n2, quiet=2)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
