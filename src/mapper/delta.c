@@ -46,8 +46,8 @@ static bool form_differs(struct walk *w, const struct node *n)
 static void compare(struct walk *w, const struct slot *then, const struct slot *now)
 {
 	const struct delta_in *in = w->in;
-	bool saw = then != NULL && view_sees(in->view_then, then->class_id);
-	bool sees = now != NULL && view_sees(in->view_now, now->class_id);
+	bool saw = then != NULL && view_sees_slot(in->view_then, then);
+	bool sees = now != NULL && view_sees_slot(in->view_now, now);
 
 	if (!saw && !sees)
 		return;
@@ -173,7 +173,7 @@ static bool takes_from(struct walk *w, const struct node *n, const struct node *
 	if (holder == NULL || holder->id == n->id)
 		return false;
 	s = snapshot_slot(w->in->then, holder->id, NULL);
-	if (s == NULL || !view_sees(w->in->view_then, s->class_id))
+	if (s == NULL || !view_sees_slot(w->in->view_then, s))
 		return false;
 	r = rec_of(w->out, holder->id);
 	if (r != NULL)
@@ -262,7 +262,7 @@ static void add_changed_profiles(struct walk *w)
 			user_id u = slot->node->user;
 
 			if (!node_is_tagged(slot->node) && bsearch(&u, changed.v, changed.n, sizeof u, by_user) != NULL &&
-			    view_sees(w->in->view_now, slot->class_id))
+			    view_sees_slot(w->in->view_now, slot))
 				vec_push(&w->out->users, u);
 		}
 	vec_release(&changed);

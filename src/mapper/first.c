@@ -246,8 +246,12 @@ static void collect(struct peers *p, id_vec *out)
 		const node_id *ids;
 		size_t n = x->ops->members(x->arg, p->s, p->v->classes[i], p->wk->a, &ids);
 
-		for (size_t k = 0; k < n; k++)
-			vec_push(out, ids[k]);
+		for (size_t k = 0; k < n; k++) {
+			const struct node *node = snapshot_node(p->s, ids[k]);
+
+			if (node != NULL && !disco_key_is_zero(&node->disco)) /* as view_sees_slot() */
+				vec_push(out, ids[k]);
+		}
 	}
 	if (out->n > 1)
 		qsort(out->v, out->n, sizeof *out->v, by_id);
@@ -320,7 +324,7 @@ static void add_users(struct peers *p, bool few, struct user_set *t)
 		for (uint64_t m = p->s->pages[i]->used; m != 0; m &= m - 1) {
 			const struct slot *slot = &p->s->pages[i]->slot[__builtin_ctzll(m)];
 
-			if (view_sees(p->v, slot->class_id))
+			if (view_sees_slot(p->v, slot))
 				user_add(t, wire_user(slot->node));
 		}
 }

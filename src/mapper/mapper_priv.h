@@ -35,6 +35,14 @@ static inline bool view_sees(const struct view *v, uint32_t c)
 {
 	return c < v->n_bits && (v->bits[c / 64] >> (c % 64) & 1);
 }
+/**
+ * The same for a node in its slot. One without a disco key has not asked for a map yet: no client can reach it, and hearing
+ * of the key alone afterwards would cost each of them a rebuild, so it comes when the key is there.
+ */
+static inline bool view_sees_slot(const struct view *v, const struct slot *s)
+{
+	return view_sees(v, s->class_id) && !disco_key_is_zero(&s->node->disco);
+}
 /** The slots of a page that it sees. */
 uint64_t view_mask(const struct view *v, const struct page *p);
 /**

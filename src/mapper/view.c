@@ -26,7 +26,7 @@ uint64_t view_mask(const struct view *v, const struct page *p)
 	for (uint64_t m = p->used; m != 0; m &= m - 1) {
 		unsigned i = (unsigned)__builtin_ctzll(m);
 
-		mask |= (uint64_t)view_sees(v, p->slot[i].class_id) << i;
+		mask |= (uint64_t)view_sees_slot(v, &p->slot[i]) << i;
 	}
 	return mask;
 }

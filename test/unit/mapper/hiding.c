@@ -231,7 +231,7 @@ static uint64_t digest(void *arg, const struct snapshot *s, node_id id, enum pol
 	const struct slot *slot = snapshot_slot(s, id, NULL);
 	struct arena *a = arena_new();
 	const struct policy_chunk *c;
-	struct policy_self self;
+	struct policy_self self = { 0 };
 	uint64_t h = 1;
 
 	if (slot == NULL) {

@@ -129,6 +129,36 @@ static void every_viewer_of_a_page_gets_the_others(void **state)
 	strike_stage(&s);
 }
 
+/*
+ * A node that registered and has not asked for a map yet: to hear of it first and of its key alone later would cost each
+ * client a rebuild of its map.
+ */
+static void a_node_is_seen_once_its_disco_key_is_known(void **state)
+{
+	struct disco_key key;
+	struct stage s;
+	struct node *n;
+
+	(void)state;
+	raise_stage(&s, 10);
+	world_begin(&s.w);
+	n = world_edit(&s.w, 5);
+	key = n->disco;
+	n->disco = (struct disco_key){ { 0 } };
+	world_put(&s.w, n, TOUCH_WHOLE);
+	tell(&s);
+	(void)open_for(&s, 1);
+	assert_int_equal(client_peers(&s.c[0]), 8);
+	world_begin(&s.w);
+	n = world_edit(&s.w, 5);
+	n->disco = key;
+	world_put(&s.w, n, TOUCH_WHOLE);
+	tell(&s);
+	pass(&s, 100);
+	assert_int_equal(client_peers(&s.c[0]), 9);
+	strike_stage(&s);
+}
+
 static void an_unknown_node_has_no_map(void **state)
 {
 	struct map_stream *ms = NULL;
@@ -601,6 +631,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_first_map_is_spliced_of_shared_pieces),
 		cmocka_unit_test(every_viewer_of_a_page_gets_the_others),
+		cmocka_unit_test(a_node_is_seen_once_its_disco_key_is_known),
 		cmocka_unit_test(an_unknown_node_has_no_map),
 		cmocka_unit_test(one_map_may_come_alone_and_without_peers),
 		cmocka_unit_test(a_change_is_encoded_once_for_all_in_step),
