@@ -360,8 +360,8 @@ static void loop_drained(void *arg)
 }
 
 /*
- * Over how long streams are ended, so that their clients do not come back all at once. About what serving their return takes:
- * nobody accepts meanwhile, and a client that is refused is seconds away, looking for us by other ways.
+ * Over how long streams are ended, so that their clients do not come back all at once. About what serving their return
+ * takes: nobody accepts meanwhile, and a client that is refused is seconds away, looking for us by other ways.
  */
 static uint32_t spread_ms(uint32_t limit_ms)
 {
