@@ -74,7 +74,7 @@ def test_out_and_in_again_is_the_same_node(lab, version):
     n1.ts("logout")
     n2.sees_online("n1", False, timeout=30)
     assert n1.state() == "NeedsLogin"
-    n1.up(key=lab.server.auth_key("anna"))
+    n1.up("--reset", key=lab.server.auth_key("anna"))  # 1.80 may start a new profile, with settings of its own
     after = lab.server.node("n1")
     assert after["id"] == before["id"] and after["ipAddresses"] == before["ipAddresses"]
     assert n1.self_status()["PublicKey"] != key, "a new login has a new key"
@@ -88,14 +88,14 @@ def test_another_user_on_the_machine_is_another_node_and_the_first_comes_back(la
     n = lab.nodes["n"]
     first = lab.server.json("nodes", "list")
     n.ts("logout")
-    n.up(key=lab.server.auth_key("ben"))
+    n.up("--reset", key=lab.server.auth_key("ben"))
     rows = sorted(lab.server.json("nodes", "list"), key=lambda r: int(r["id"]))
     assert len(rows) == 2 and rows[0]["id"] == first[0]["id"]
     assert rows[0]["machineKey"] == rows[1]["machineKey"]
     assert not set(rows[0]["ipAddresses"]) & set(rows[1]["ipAddresses"])
     assert n.ip4 in rows[1]["ipAddresses"]
     n.ts("logout")
-    n.up(key=lab.server.auth_key("anna"))
+    n.up("--reset", key=lab.server.auth_key("anna"))
     assert n.ip4 in rows[0]["ipAddresses"]
     assert len(lab.server.json("nodes", "list")) == 2
 
@@ -108,7 +108,7 @@ def test_approved_routes_outlive_a_logout(lab):
     until("served", lambda: net in n.peer("r")["AllowedIPs"])
     r.ts("logout")
     n.sees_online("r", False, timeout=30)
-    r.up(f"--advertise-routes={net}", key=lab.server.auth_key("anna"))
+    r.up("--reset", f"--advertise-routes={net}", key=lab.server.auth_key("anna"))
     until("served again", lambda: n.peer("r")["Online"] and net in n.peer("r")["AllowedIPs"])
 
 
