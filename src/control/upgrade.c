@@ -67,7 +67,8 @@ static void serve_inner(struct control_loop *cl, struct stream *s, const struct 
 	if (early && nc->version >= NOISE_EARLY_MIN_VERSION)
 		early_payload(plain);
 	h2_serve(cl->http, plain,
-		 &(struct h2_server_opts){ .router = cl->c->inner, .conn_data = nc, .closed = conn_closed, .ping_ms = INNER_PING_MS });
+		 &(struct h2_server_opts){ .router = cl->c->inner, .conn_data = nc, .closed = conn_closed, .ping_ms = INNER_PING_MS,
+					   .client = client });
 	control_count(CONTROL_COUNT_HANDSHAKE);
 }
 

@@ -50,6 +50,7 @@ struct h2_conn {
 	struct stream *s;
 	nghttp2_session *ng;
 	struct h2_server_opts opts;
+	struct net_addr client; /* if opts.client */
 	struct h2_req all; /* ring */
 	size_t n, bodies;
 	struct h2_req *ready, **ready_end;
@@ -442,6 +443,8 @@ static void on_head_complete(struct h2_conn *c, struct h2_req *q)
 		return;
 	}
 	http_req_set_client(&q->r, c->c.srv);
+	if (c->opts.client)
+		q->r.client = c->client;
 	conn_established(q->r.conn);
 	http_router_find(c->opts.router, &q->r, &route, &allow);
 	if (route && route->body_max)
@@ -687,6 +690,10 @@ struct h2_conn *h2_serve(struct http_server *srv, struct stream *s, const struct
 	pthread_once(&once, set_up);
 	c->s = s;
 	c->opts = *o;
+	if (o->client) {
+		c->client = *o->client;
+		c->opts.client = &c->client;
+	}
 	if (!c->opts.bodies_bytes)
 		c->opts.bodies_bytes = BODIES_BYTES;
 	c->all.next = c->all.prev = &c->all;

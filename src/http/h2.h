@@ -21,6 +21,8 @@ struct h2_server_opts {
 	uint32_t ping_ms;                 /* after so long without a byte from the peer a PING; no answer in ping_ms more: aborted; 0: never */
 	uint32_t idle_ms;                 /* without any stream; 0: the server's limit does not apply, never */
 	size_t bodies_bytes;              /* request bodies held at once on the connection; 0: 4 MiB */
+	/** Who asks, when an outer request told; then no header of these requests can. Copied. NULL: as http_client_addr(). */
+	const struct net_addr *client;
 };
 
 /**

@@ -454,6 +454,29 @@ static void too_many_headers_are_refused(void **state)
 	free(big);
 }
 
+static void no_header_says_who_asks_when_that_is_known(void **unused)
+{
+	static const struct http_header h[] = { { "x-real-ip", "9.9.9.9" } };
+	const char *want[] = { "9.9.9.9", "192.0.2.7" };
+	struct net_addr known;
+	struct two t;
+
+	(void)unused;
+	assert_int_equal(net_addr_parse(BYTES_LIT("192.0.2.7"), 0, &known), ST_OK);
+	for (int i = 0; i < 2; i++) {
+		char text[NET_ADDR_TEXT_MAX];
+
+		open_both(&t, &(struct h2_server_opts){ .client = i ? &known : NULL }, 0);
+		t.c[0].q = h2_client_call(t.client, &(struct h2_call_opts){ .method = "GET", .path = "/echo", .headers = h, .n_headers = 1 },
+					  &call_handler, &t.c[0]);
+		turns(&t.w, 3);
+		assert_int_equal(t.c[0].status, 200);
+		net_addr_format(&t.w.last_client, text);
+		assert_string_equal(text, want[i]);
+		close_both(&t);
+	}
+}
+
 static void garbage_ends_the_connection(void **unused)
 {
 	struct world w;
@@ -500,6 +523,7 @@ int main(void)
 		cmocka_unit_test(an_idle_connection_is_drained),
 		T(a_peer_that_keeps_resetting_is_sent_away),
 		T(too_many_headers_are_refused),
+		cmocka_unit_test(no_header_says_who_asks_when_that_is_known),
 		cmocka_unit_test(garbage_ends_the_connection),
 		cmocka_unit_test(bytes_may_come_one_at_a_time),
 	};

@@ -22,6 +22,7 @@ struct world {
 	unsigned cancelled, drained, done, requests;
 	int last_status;
 	char last_path[256];
+	struct net_addr last_client;
 	enum http_verdict verdict;
 	struct http_limits limits;
 };
@@ -108,16 +109,23 @@ static inline void w_done(void *arg, const struct http_req *r, int status, uint6
 {
 	struct world *w = arg;
 
-	(void)r;
 	(void)ms;
 	w->done++;
 	w->last_status = status;
+	w->last_client = r->client;
+}
+static inline bool w_is_proxy(void *arg, const struct net_addr *a)
+{
+	(void)arg;
+	(void)a;
+	return true;
 }
 
 static inline void world_serve(struct world *w)
 {
 	w->srv = http_server_new(w->l, &(struct http_server_opts){
-					       .limits = w->limits, .router = w->router, .on_done = w_done, .on_done_arg = w });
+					       .limits = w->limits, .router = w->router, .on_done = w_done, .on_done_arg = w,
+					       .is_proxy = w_is_proxy });
 }
 
 static inline void world_init(struct world *w)
