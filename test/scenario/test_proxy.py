@@ -134,8 +134,9 @@ def test_the_check_of_the_page(make_lab, name):
         return s.run("curl", "-sS", "--max-time", "10", "-w", "%{http_code}", *args, base + "/ts2021", check=False).stdout
     want = "missing or malformed X-Tailscale-Handshake header"
     assert want in ask(URL, *UPGRADE) and ask(URL, *UPGRADE) == ask(DIRECT, *UPGRADE)
-    socket = ["--http1.1", "-o", "/dev/null", "-H", "Upgrade: websocket", "-H", "Connection: upgrade", "-H", "Sec-WebSocket-Version: 13",
-              "-H", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==", "-H", "Sec-WebSocket-Protocol: tailscale-control-protocol"]
+    socket = ["--http1.1", "-o", "/dev/null", "-H", "Upgrade: websocket", "-H", "Connection: upgrade",
+              "-H", "Sec-WebSocket-Version: 13", "-H", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+              "-H", "Sec-WebSocket-Protocol: tailscale-control-protocol"]
     assert ask(URL, *socket) == "101", "a browser gets through as well"
 
 
