@@ -274,6 +274,7 @@ static void trim_due(void *arg)
 	struct control_loop *cl = arg;
 
 	cl->begun = 0;
+	mapper_trim(cl->c->mapper);
 	malloc_trim(0);
 }
 

@@ -109,6 +109,11 @@ static void put(struct buf *b, const char *name, const char *type, const char *h
 		   type, name, (unsigned long long)v);
 }
 
+void mapper_trim(struct mapper *m)
+{
+	segments_trim(m->segments);
+}
+
 void mapper_metrics(struct mapper *m, struct buf *b)
 {
 	static const struct {

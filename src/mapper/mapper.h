@@ -114,6 +114,8 @@ enum status map_once(struct mapper_loop *ml, node_id id, const struct map_client
 
 /** The map that a node would get, as plain JSON, appended to out. ST_NOT_FOUND; ST_TOO_BIG: more than out may hold. */
 enum status mapper_debug_netmap(struct mapper *m, struct snapshot *s, node_id id, struct buf *out) MUST_CHECK;
+/** Nothing has happened for a while: let go of deltas kept for streams that might have been a step behind. Never wrong to call. */
+void mapper_trim(struct mapper *m);
 /** Figures in Prometheus' text form. */
 void mapper_metrics(struct mapper *m, struct buf *b);
 

@@ -207,6 +207,8 @@ struct segment_key {
 	uint32_t pad;
 };
 struct segments *segments_new(void);
+/** Forget all that is kept for others who might be in step. */
+void segments_trim(struct segments *t);
 void segments_free(struct segments **s);
 /** The segment of this key, found or made; returned (segment_unref). Waits for another loop that is making it. */
 struct segment *segment_get(struct work *wk, const struct segment_key *k, const struct delta_in *in);

@@ -13,7 +13,7 @@
 
 #define BLOCK 16                        /* entries of a block, at least; the last has up to twice as many */
 #define SEGMENTS_MAX 512
-#define SEGMENTS_BYTES ((size_t)32 << 20)
+#define SEGMENTS_BYTES ((size_t)8 << 20)
 
 struct item {
 	node_id id;
@@ -194,6 +194,14 @@ static void drop(struct segments *t, struct segment *s)
 	t->n--;
 	t->bytes -= s->bytes;
 	segment_unref(&s);
+}
+
+void segments_trim(struct segments *t)
+{
+	pthread_mutex_lock(&t->lock);
+	while (t->oldest != NULL)
+		drop(t, t->oldest);
+	pthread_mutex_unlock(&t->lock);
 }
 
 void segments_free(struct segments **tp)
