@@ -43,6 +43,13 @@ ETC = """passwd group shadow gshadow nsswitch.conf host.conf protocols services 
 pam.d security ssl ca-certificates alternatives ld.so.cache ld.so.conf ld.so.conf.d localtime environment pam.conf
 skel ssh iproute2 nftables.conf gai.conf os-release debian_version""".split()
 
+# For a server that was built with one of them. The thread sanitizer needs its addresses where they are without
+# randomisation: run pytest by `setarch -R`.
+SANITIZERS = {
+    "ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "halt_on_error=1",
+    "TSAN_OPTIONS": f"halt_on_error=1 exitcode=66 history_size=4 suppressions={os.path.join(ROOT, 'test', 'tsan.supp')}",
+}
+
 _serial = itertools.count(1)
 
 
@@ -569,7 +576,7 @@ class Server(Space):
         assert self.process is None
         self.write_config()
         self.process = self.spawn(BINARY, "serve", "-c", self.path, log="server.log",
-                                  env={"ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "halt_on_error=1"})
+                                  env=SANITIZERS)
         if wait:
             self.wait_ready()
         return self
