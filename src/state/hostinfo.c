@@ -1,6 +1,7 @@
 /* state/hostinfo.c -- see state/hostinfo.h. */
 #include "state/hostinfo.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -144,6 +145,48 @@ static struct json_object *member(struct json_object *o, const char *name)
 	return json_object_object_get_ex(o, name, &v) ? v : NULL;
 }
 
+/*
+ * What peers get is written anew, each member in the type that clients read it in, and left out in any other: one member of a
+ * wrong type makes a client drop the whole frame, and every node that sees this one would be without a map.
+ */
+static void put_text(struct jw *w, struct json_object *o, const char *name)
+{
+	struct json_object *v = member(o, name);
+
+	if (json_object_is_type(v, json_type_string) && json_object_get_string_len(v) > 0)
+		jw_kstr(w, name, json_object_get_string(v));
+}
+
+static void put_flag(struct jw *w, struct json_object *o, const char *name)
+{
+	struct json_object *v = member(o, name);
+
+	if (json_object_is_type(v, json_type_boolean) && json_object_get_boolean(v))
+		jw_kbool(w, name, true);
+}
+
+static void put_number(struct jw *w, struct json_object *o, const char *name)
+{
+	struct json_object *v = member(o, name);
+
+	if (!json_object_is_type(v, json_type_double) && !json_object_is_type(v, json_type_int))
+		return;
+	if (!isfinite(json_object_get_double(v)))
+		return;
+	jw_key(w, name);
+	jw_double(w, json_object_get_double(v));
+}
+
+/* Integers of 64 bits; what is larger, json-c holds as an unsigned or cut number: left out. */
+static void put_integer(struct jw *w, struct json_object *o, const char *name)
+{
+	struct json_object *v = member(o, name);
+	int64_t n = json_object_is_type(v, json_type_int) ? json_object_get_int64(v) : 0;
+
+	if (n != 0 && n > INT64_MIN && n < INT64_MAX)
+		jw_ki64(w, name, n);
+}
+
 /* Services whose Proto begins with "peerapi": others are the node's own business. */
 static void put_services(struct jw *w, struct json_object *o)
 {
@@ -153,12 +196,15 @@ static void put_services(struct jw *w, struct json_object *o)
 	if (!json_object_is_type(arr, json_type_array))
 		return;
 	for (size_t i = 0; i < json_object_array_length(arr); i++) {
-		struct json_object *e = json_object_array_get_idx(arr, i);
-		const char *proto = json_object_is_type(e, json_type_object) ?
-					    json_object_get_string(member(e, "Proto")) :
-					    NULL;
+		struct json_object *e = json_object_array_get_idx(arr, i), *v, *port;
+		const char *proto;
 
-		if (proto == NULL || strncmp(proto, "peerapi", 7) != 0 || !printable(proto))
+		if (!json_object_is_type(e, json_type_object))
+			continue;
+		v = member(e, "Proto");
+		port = member(e, "Port");
+		proto = json_object_is_type(v, json_type_string) ? json_object_get_string(v) : "";
+		if (strncmp(proto, "peerapi", 7) != 0 || !printable(proto) || !json_object_is_type(port, json_type_int))
 			continue;
 		if (!any) {
 			jw_key(w, "Services");
@@ -167,48 +213,62 @@ static void put_services(struct jw *w, struct json_object *o)
 		}
 		jw_obj_begin(w);
 		jw_kstr(w, "Proto", proto);
-		jw_ki64(w, "Port", json_object_get_int64(member(e, "Port")) & 0xffff);
+		jw_ki64(w, "Port", json_object_get_int64(port) & 0xffff);
 		jw_obj_end(w);
 	}
 	if (any)
 		jw_arr_end(w);
 }
 
-static struct shared_bytes *reduce(struct json_object *o)
+static void put_ssh_keys(struct jw *w, const struct str_list *keys)
+{
+	if (keys == NULL || keys->n == 0)
+		return;
+	jw_key(w, "sshHostKeys");
+	jw_arr_begin(w);
+	for (uint32_t i = 0; i < keys->n; i++)
+		jw_str(w, keys->v[i]);
+	jw_arr_end(w);
+}
+
+static void put_location(struct jw *w, struct json_object *o)
+{
+	struct json_object *v = member(o, "Location");
+
+	if (!json_object_is_type(v, json_type_object))
+		return;
+	jw_key(w, "Location");
+	jw_obj_begin(w);
+	put_text(w, v, "Country");
+	put_text(w, v, "CountryCode");
+	put_text(w, v, "City");
+	put_text(w, v, "CityCode");
+	put_number(w, v, "Latitude");
+	put_number(w, v, "Longitude");
+	put_integer(w, v, "Priority");
+	jw_obj_end(w);
+}
+
+static struct shared_bytes *reduce(struct json_object *o, const struct str_list *ssh_host_keys)
 {
 	/* Shown by clients, or acted upon: routing of exit nodes, Taildrop, MagicDNS names, relays, Funnel. */
 	static const char *const texts[] = { "OS", "Hostname", "DeviceModel", "App" };
 	static const char *const flags[] = { "ShieldsUp", "AppConnector", "PeerRelay", "WireIngress",
 					     "IngressEnabled" };
 	struct shared_bytes *out;
-	struct json_object *v;
 	struct buf b;
 	struct jw w;
 
 	buf_init(&b, STATE_HOSTINFO_MAX * 6);
 	jw_init(&w, &b);
 	jw_obj_begin(&w);
-	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-		v = member(o, texts[i]);
-		if (json_object_is_type(v, json_type_string) && json_object_get_string_len(v) > 0)
-			jw_kstr(&w, texts[i], json_object_get_string(v));
-	}
-	for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
-		v = member(o, flags[i]);
-		if (json_object_is_type(v, json_type_boolean) && json_object_get_boolean(v))
-			jw_kbool(&w, flags[i], true);
-	}
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+		put_text(&w, o, texts[i]);
+	for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
+		put_flag(&w, o, flags[i]);
 	put_services(&w, o);
-	v = member(o, "sshHostKeys");
-	if (json_object_is_type(v, json_type_array) && json_object_array_length(v) > 0) {
-		jw_key(&w, "sshHostKeys");
-		jw_tree(&w, v);
-	}
-	v = member(o, "Location");
-	if (json_object_is_type(v, json_type_object)) {
-		jw_key(&w, "Location");
-		jw_tree(&w, v);
-	}
+	put_ssh_keys(&w, ssh_host_keys);
+	put_location(&w, o);
 	jw_obj_end(&w);
 	out = buf_ok(&b) ? shared_bytes_new(buf_bytes(&b)) : NULL;
 	buf_release(&b);
@@ -238,7 +298,7 @@ static enum status take(struct json_object *o, struct hostinfo *h, struct err *e
 	take_hostname(hostname, h->hostname);
 	h->has_netinfo = net != NULL;
 	h->home_derp = derp > 0 && derp <= INT32_MAX ? (uint32_t)derp : 0;
-	h->peer = reduce(o);
+	h->peer = reduce(o, h->ssh_host_keys);
 	return ST_OK;
 }
 

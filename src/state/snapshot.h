@@ -53,7 +53,7 @@ struct route_table {
 	struct route_primary v[]; /* sorted by prefix (ip_prefix_cmp), each once; exit routes are not in it */
 };
 
-struct page_chunk;     /* snapshot.c: holds the references of some pages */
+struct page_chunk;     /* pages.c: holds the references of some pages */
 
 struct snapshot {
 	atomic_uint refs;

@@ -29,6 +29,16 @@ struct route_table *route_table_new(const struct route_primary *v, size_t n);
 struct route_table *route_table_ref(struct route_table *t);
 void route_table_unref(struct route_table **t);
 
+#define CHUNK_PAGES 64
+/* Holds the references of some pages; see pages.c. */
+struct page_chunk {
+	atomic_uint refs;
+	unsigned n;
+	struct page *p[CHUNK_PAGES];
+};
+struct page_chunk *page_chunk_ref(struct page_chunk *c);
+void page_chunk_unref(struct page_chunk **c);
+
 /** The empty world of a tailnet: no pages, empty tables; policy, dns, settings, derp_map NULL. */
 struct snapshot *snapshot_new(tailnet_id tailnet);
 /** A copy that shares everything, to be changed and published as `seq`. */
@@ -51,6 +61,7 @@ void snapshot_set_class(struct snapshot *next, node_id id, uint32_t class_id, bo
 struct node_index {
 	struct trie **by_node_key, **by_machine_key, **by_addr, **by_name;
 };
+struct node_index snapshot_index(struct snapshot *s); /* points into s */
 void node_index_swap(const struct node_index *ix, const struct node *old, const struct node *now);
 
 /** Bytes of the snapshot with all it holds (but policy, DNS, settings, DERP map), as malloc counts them. */

@@ -5,6 +5,9 @@
  *     writer.c    the thread: turns, batches, answers turn.c     from the visible world to the next publication
  *     disk.c      the store's thread                  facts.c    what the policy engine is told
  *     load.c      rows into objects, at start and after a commit whose outcome is unknown
+ *     open.c      from what is stored to running threads, and the end
+ *     backlog.c   presence that waits to be written   timers.c   what is to be looked at later
+ *     helper.c    secrets against slow hashes
  *     users.c keys.c register.c pending.c nodes.c presence.c world.c   what the commands do
  *
  * Three worlds: the *visible* one (st->cur, published), the *committed* tables beside it (st->tables: keys, pending),
@@ -281,6 +284,9 @@ struct entry *state_entry(struct state *st, node_id id);     /* NULL if there is
 struct entry *state_entry_make(struct state *st, node_id id);
 void state_entry_drop(struct state *st, node_id id);
 void state_presence_dirty(struct state *st, node_id id);
+/** The presence that is due goes with the batch that d is; all of it when the state closes. */
+void backlog_add(struct state *st, struct draft *d, bool all);
+bool backlog_due(struct state *st);
 
 /* ---- timers -------------------------------------------------------------------------------- */
 
@@ -443,6 +449,12 @@ void state_arm_node(struct state *st, const struct node *n);
 void state_sweep_last_uses(struct state *st);
 /** Rows of API keys whose last use is to be written. */
 void state_last_use_rows(struct state *st, struct draft *d);
+/** The writer's thread. arg: the state. */
+void *writer_main(void *arg);
+/** The helper's thread, for slow hashes. arg: the state. */
+void *helper_main(void *arg);
+/** Give the helper a command that needs_bcrypt; it comes back through the inbox. False: too many wait. */
+bool helper_take(struct state *st, struct command *c);
 /** SHA-256 of a secret; does it match (constant time)? */
 bool secret_matches(const struct secret_hash *h, struct bytes secret, bool *needs_helper);
 void secret_hash_sha256(struct bytes secret, struct secret_hash *out);

@@ -7,25 +7,16 @@
  * slower the disk, the larger the batches. A batch that hits a row the store will not take is cut into single commands,
  * run again, so that one bad command fails alone.
  */
-#include <assert.h>
-#include <crypt.h>
 #include <errno.h>
-#include <sodium.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "base/log.h"
-#include "crypto/hash.h"
-#include "crypto/secret.h"
-#include "policy/engine.h"
-#include "policy/policy.h"
 #include "state/state_priv.h"
 
 #define BATCH_MAX 1024           /* commands of one transaction */
-#define FLUSH_MAX 512            /* presence rows that go with one */
 #define WALL_LOOK_NS (5 * NS_PER_S) /* the wall clock may jump: look at least so often */
 #define RETRY_NS NS_PER_S
-#define HELPER_MAX 64            /* slow hashes waiting */
 
 int64_t state_unix_ns(const struct state *st)
 {
@@ -35,236 +26,6 @@ int64_t state_unix_ns(const struct state *st)
 int64_t state_mono_ns(const struct state *st)
 {
 	return st->o.clock.mono_ns ? st->o.clock.mono_ns(st->o.clock.arg) : clock_mono_ns();
-}
-
-/* ---- timers ------------------------------------------------------------------------------ */
-
-void timers_add(struct timers *t, int64_t at_ns, enum timer_kind kind, uint64_t id)
-{
-	size_t i;
-
-	vec_push(&t->heap, ((struct timer){ at_ns, kind, id }));
-	for (i = t->heap.n - 1; i > 0 && t->heap.v[(i - 1) / 2].at_ns > at_ns; i = (i - 1) / 2) {
-		t->heap.v[i] = t->heap.v[(i - 1) / 2];
-		t->heap.v[(i - 1) / 2] = (struct timer){ at_ns, kind, id };
-	}
-}
-
-int64_t timers_next(const struct timers *t)
-{
-	return t->heap.n > 0 ? t->heap.v[0].at_ns : INT64_MAX;
-}
-
-bool timers_pop(struct timers *t, int64_t now_ns, struct timer *out)
-{
-	struct timer last;
-	size_t i = 0;
-
-	if (t->heap.n == 0 || t->heap.v[0].at_ns > now_ns)
-		return false;
-	*out = t->heap.v[0];
-	last = t->heap.v[--t->heap.n];
-	for (;;) {
-		size_t c = 2 * i + 1;
-
-		if (c + 1 < t->heap.n && t->heap.v[c + 1].at_ns < t->heap.v[c].at_ns)
-			c++;
-		if (c >= t->heap.n || t->heap.v[c].at_ns >= last.at_ns)
-			break;
-		t->heap.v[i] = t->heap.v[c];
-		i = c;
-	}
-	if (t->heap.n > 0)
-		t->heap.v[i] = last;
-	return true;
-}
-
-/* ---- entries ----------------------------------------------------------------------------- */
-
-struct entry *state_entry(struct state *st, node_id id)
-{
-	uint64_t v;
-
-	for (size_t pos = 0; trie_next(st->entries, trie_hash_id(id), &pos, &v);)
-		if (((struct entry *)(uintptr_t)v)->id == id)
-			return (struct entry *)(uintptr_t)v;
-	return NULL;
-}
-
-struct entry *state_entry_make(struct state *st, node_id id)
-{
-	struct entry *e = state_entry(st, id);
-
-	if (e != NULL)
-		return e;
-	e = xcalloc(1, sizeof *e);
-	e->id = id;
-	trie_put(&st->entries, trie_hash_id(id), (uint64_t)(uintptr_t)e, &trie_numbers);
-	return e;
-}
-
-void state_entry_drop(struct state *st, node_id id)
-{
-	struct entry *e = state_entry(st, id);
-
-	if (e == NULL)
-		return;
-	trie_del(&st->entries, trie_hash_id(id), (uint64_t)(uintptr_t)e);
-	free(e);
-}
-
-static void arm_flush(struct state *st, int64_t at_ns)
-{
-	if (st->flush_at_ns != 0 && st->flush_at_ns <= at_ns)
-		return;
-	st->flush_at_ns = at_ns;
-	timers_add(&st->mono, at_ns, TIMER_FLUSH, 0);
-}
-
-void state_presence_dirty(struct state *st, node_id id)
-{
-	struct entry *e = state_entry_make(st, id);
-
-	if (e->dirty)
-		return;
-	e->dirty = true;
-	e->dirty_at_ns = state_mono_ns(st);
-	arm_flush(st, e->dirty_at_ns + st->o.presence_write_ns);
-	vec_push(&st->dirty, id);
-}
-
-/* The presence that is due goes with the batch; all of it when the state closes. */
-static void add_presence(struct state *st, struct draft *d, bool all)
-{
-	int64_t now = state_mono_ns(st);
-	size_t n = 0;
-
-	while (st->dirty_head < st->dirty.n && (all || n < FLUSH_MAX)) {
-		node_id id = st->dirty.v[st->dirty_head];
-		struct entry *e = state_entry(st, id);
-		const struct node *node = snapshot_node(st->cur, id);
-		struct op op = { .kind = OP_PUT_PRESENCE };
-
-		if (e != NULL && !all && e->dirty_at_ns + st->o.presence_write_ns > now)
-			break;
-		st->dirty_head++;
-		if (e == NULL || node == NULL || !e->dirty)
-			continue;
-		e->dirty = false;
-		if (draft_node(d, id) == NULL)
-			continue; /* this very batch removes it */
-		op.u.node = node_ref((struct node *)(uintptr_t)node);
-		vec_push(&d->ops, op);
-		n++;
-	}
-	if (st->dirty_head > 1024 && st->dirty_head * 2 > st->dirty.n) {
-		memmove(st->dirty.v, st->dirty.v + st->dirty_head, (st->dirty.n - st->dirty_head) * sizeof(node_id));
-		st->dirty.n -= st->dirty_head;
-		st->dirty_head = 0;
-	}
-	if (st->dirty_head < st->dirty.n) {
-		struct entry *e = state_entry(st, st->dirty.v[st->dirty_head]);
-
-		arm_flush(st, e ? e->dirty_at_ns + st->o.presence_write_ns : now);
-	}
-}
-
-static bool presence_due(struct state *st)
-{
-	const struct entry *e;
-
-	if (st->dirty_head == st->dirty.n)
-		return false;
-	e = state_entry(st, st->dirty.v[st->dirty_head]);
-	return e == NULL || e->dirty_at_ns + st->o.presence_write_ns <= state_mono_ns(st);
-}
-
-/* ---- secrets ------------------------------------------------------------------------------ */
-
-void secret_hash_sha256(struct bytes secret, struct secret_hash *out)
-{
-	out->form = SECRET_SHA256;
-	out->n = SHA256_LEN;
-	sha256(secret, out->b);
-}
-
-bool secret_matches(const struct secret_hash *h, struct bytes secret, bool *needs_helper)
-{
-	uint8_t got[SHA256_LEN];
-
-	*needs_helper = h->form != SECRET_SHA256;
-	if (*needs_helper)
-		return false;
-	sha256(secret, got);
-	return secret_equal(bytes_of(got, sizeof got), bytes_of(h->b, h->n));
-}
-
-static bool slow_match(const struct secret_hash *h, const char *secret)
-{
-	char text[SECRET_HASH_MAX + 1];
-	struct crypt_data *data;
-	const char *got;
-	bool ok;
-
-	mem_copy(text, h->b, h->n);
-	text[h->n] = '\0';
-	if (h->form == SECRET_ARGON2ID)
-		return crypto_pwhash_argon2id_str_verify(text, secret, strlen(secret)) == 0;
-	data = xcalloc(1, sizeof *data);
-	got = crypt_rn(secret, text, data, sizeof *data);
-	ok = got != NULL && secret_equal(bytes_of_str(got), bytes_of_str(text));
-	secret_wipe(data, sizeof *data);
-	free(data);
-	return ok;
-}
-
-/* Its own thread: a bcrypt hash costs some 60 ms. A command goes round through it at most once. */
-static void *helper_main(void *arg)
-{
-	struct state *st = arg;
-
-	for (;;) {
-		struct command *c;
-
-		pthread_mutex_lock(&st->lock);
-		while (st->helper_first == NULL && !st->closing)
-			pthread_cond_wait(&st->helper_wake, &st->lock);
-		c = st->helper_first;
-		if (c != NULL) {
-			st->helper_first = c->next;
-			st->helper_n--;
-		}
-		pthread_mutex_unlock(&st->lock);
-		if (c == NULL)
-			return NULL;
-		if (!slow_match(&c->bcrypt_hash, c->bcrypt_secret))
-			c->bcrypt_key = UINT64_MAX; /* looked at, and wrong */
-		c->needs_bcrypt = false;
-		pthread_mutex_lock(&st->lock);
-		queue_push(&st->inbox, c); /* also when closing: the writer answers it */
-		pthread_cond_signal(&st->wake);
-		pthread_mutex_unlock(&st->lock);
-	}
-}
-
-static bool to_helper(struct state *st, struct command *c)
-{
-	bool taken = false;
-
-	pthread_mutex_lock(&st->lock);
-	if (st->helper_runs && !st->closing && st->helper_n < HELPER_MAX) {
-		struct command **at = &st->helper_first;
-
-		while (*at != NULL)
-			at = &(*at)->next;
-		c->next = NULL;
-		*at = c;
-		st->helper_n++;
-		taken = true;
-		pthread_cond_signal(&st->helper_wake);
-	}
-	pthread_mutex_unlock(&st->lock);
-	return taken;
 }
 
 /* ---- answers ------------------------------------------------------------------------------ */
@@ -357,7 +118,7 @@ static bool run_one(struct state *st, struct draft *d, struct command *c)
 	}
 	draft_restore(d, &sp);
 	if (c->needs_bcrypt) {
-		if (to_helper(st, c))
+		if (helper_take(st, c))
 			return false;
 		c->needs_bcrypt = false;
 		fail(c, ST_BUSY, "too many old keys are being checked; try again later");
@@ -385,13 +146,13 @@ static void run_commands(struct state *st, struct draft *d)
 /* Build the next batch and hand it to the store, if there is anything to store. */
 static void start_batch(struct state *st, bool flush_all)
 {
-	while (!st->in_flight && (st->durable.first != NULL || presence_due(st) || flush_all)) {
+	while (!st->in_flight && (st->durable.first != NULL || backlog_due(st) || flush_all)) {
 		struct job *j;
 
 		draft_init(&st->draft, st);
 		run_commands(st, &st->draft);
 		add_counters(&st->draft);
-		add_presence(st, &st->draft, flush_all);
+		backlog_add(st, &st->draft, flush_all);
 		state_last_use_rows(st, &st->draft);
 		flush_all = false;
 		if (st->draft.ops.n == 0) {
@@ -527,7 +288,7 @@ static void take_command(struct state *st, struct turn *t, struct command *c, st
 		command_reset_result(c);
 		c->status = c->type->now(st, t, c, &c->err);
 		if (c->status == ST_AGAIN && c->needs_bcrypt) {
-			if (to_helper(st, c))
+			if (helper_take(st, c))
 				return;
 			c->needs_bcrypt = false;
 			fail(c, ST_BUSY, "too many old keys are being checked; try again later");
@@ -646,7 +407,7 @@ static void one_turn(struct state *st, bool *closing)
 		start_batch(st, false);
 }
 
-static void *writer_main(void *arg)
+void *writer_main(void *arg)
 {
 	struct state *st = arg;
 	bool closing = false;
@@ -661,258 +422,4 @@ static void *writer_main(void *arg)
 	}
 	state_end_waiters(st);
 	return NULL;
-}
-
-/* ---- life ---------------------------------------------------------------------------------- */
-
-static void take_defaults(struct state *st)
-{
-	struct state_opts *o = &st->o;
-	struct state_limits *l = &st->limits;
-
-#define DEFAULT(field, value) (field) = (field) != 0 ? (field) : (value)
-	DEFAULT(o->tailnet, TAILNET_DEFAULT);
-	DEFAULT(o->offline_grace_ns, 10 * NS_PER_S);
-	DEFAULT(o->restart_lease_ns, 30 * NS_PER_S);
-	DEFAULT(o->ephemeral_timeout_ns, 30 * 60 * NS_PER_S);
-	DEFAULT(o->pending_lifetime_ns, 15 * 60 * NS_PER_S);
-	DEFAULT(o->presence_write_ns, 10 * NS_PER_S);
-	*l = o->limits;
-	DEFAULT(l->queue, 65536);
-	DEFAULT(l->pending, 1024);
-	DEFAULT(l->pending_per_machine, 4);
-	DEFAULT(l->pending_per_source, 64);
-	DEFAULT(l->nodes, 1000000);
-#undef DEFAULT
-}
-
-static void first_world(struct state *st, const struct state_opts *o, struct loaded *l)
-{
-	struct snapshot *w = snapshot_new(st->o.tailnet);
-
-	w->seq = 1;
-	w->made_ns = state_unix_ns(st);
-	w->settings = o->settings ? tailnet_settings_ref(o->settings) : tailnet_settings_new();
-	w->dns = o->dns ? dns_settings_ref(o->dns) : dns_settings_new();
-	w->derp_map = o->derp_map ? shared_bytes_ref(o->derp_map) : shared_bytes_new(BYTES_LIT("{\"Regions\":{}}"));
-	addr_pool_set(&st->pool4, w->settings->prefix4, w->settings->random_addresses);
-	addr_pool_set(&st->pool6, w->settings->prefix6, w->settings->random_addresses);
-	tables_copy(&st->tables, &l->t);
-	atomic_store(&st->n_pending, st->tables.n_pending);
-	user_table_unref(&w->users);
-	w->users = user_table_ref(l->users);
-	for (size_t i = 0; i < l->nodes.n; i++) {
-		struct node *n = l->nodes.v[i];
-		struct entry *e = state_entry_make(st, n->id);
-
-		n->expired = node_expired(n, w->made_ns); /* nobody else has it yet */
-		e->leased = n->online;
-		snapshot_add_node(w, n, POLICY_CLASS_NONE);
-		st->online += n->online;
-		addr_pool_seen(&st->pool4, &n->ip4);
-		addr_pool_seen(&st->pool6, &n->ip6);
-		if (node_is_router(n))
-			vec_push(&st->routers, n->id);
-	}
-	st->cur = w;
-}
-
-static void first_engine(struct state *st)
-{
-	struct snapshot *w = st->cur;
-	struct turn t = { .st = st, .next = w, .new_engine = true };
-
-	facts_update(&t, w); /* nobody has seen w yet: it is changed in place */
-	vec_release(&t.touched);
-	for (size_t i = 0; i < w->n_pages; i++)
-		for (uint64_t m = w->pages[i]->used; m != 0; m &= m - 1)
-			state_arm_node(st, w->pages[i]->slot[__builtin_ctzll(m)].node);
-}
-
-static enum status first_policy(struct state *st, const struct state_opts *o, const struct loaded *l, struct err *err)
-{
-	struct bytes text = o->policy_from_file ? o->policy_text : shared_bytes_view(l->policy_text);
-	struct policy_error perr = { 0 };
-	enum status s;
-
-	st->policy_at_ns = l->policy_at_ns;
-	if (text.n == 0) {
-		st->policy = policy_allow_all();
-		return ST_OK;
-	}
-	s = policy_parse(text, NULL, &st->policy, &perr);
-	if (s != ST_OK) {
-		err_set(err, "the policy cannot be used: line %u, column %u: %s", perr.line, perr.column, perr.message);
-		return s;
-	}
-	st->policy_text = shared_bytes_new(text);
-	return ST_OK;
-}
-
-static void test_policy(struct state *st)
-{
-	struct arena *a = arena_new();
-	const struct policy_test_failure *f = NULL;
-	size_t n = 0;
-
-	if (policy_run_tests(st->cur->policy, a, &f, &n) != ST_OK)
-		log_warn("tests of the policy fail; it is used all the same", LOG_U64("failures", n), LOG_END);
-	arena_free(&a);
-}
-
-static bool free_value(void *arg, uint64_t hash, uint64_t val)
-{
-	(void)arg;
-	(void)hash;
-	free((void *)(uintptr_t)val);
-	return true;
-}
-
-static void state_free(struct state *st)
-{
-	snapshot_unref(&st->cur);
-	snapshot_unref(&st->shown);
-	tables_release(&st->tables);
-	policy_unref(&st->policy);
-	shared_bytes_unref(&st->policy_text);
-	trie_each(st->entries, free_value, NULL);
-	trie_unref(&st->entries);
-	trie_each(st->last_uses, free_value, NULL);
-	trie_unref(&st->last_uses);
-	trie_unref(&st->name_hints);
-	vec_release(&st->more_pools);
-	vec_release(&st->routers);
-	vec_release(&st->mono.heap);
-	vec_release(&st->wall.heap);
-	vec_release(&st->dirty);
-	vec_release(&st->used);
-	vec_release(&st->waiters);
-	store_close(&st->store);
-	pthread_mutex_destroy(&st->lock);
-	pthread_cond_destroy(&st->wake);
-	pthread_cond_destroy(&st->jobs_wake);
-	pthread_cond_destroy(&st->helper_wake);
-	free(st);
-}
-
-static void init_locks(struct state *st)
-{
-	pthread_condattr_t attr;
-
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_mutex_init(&st->lock, NULL);
-	pthread_cond_init(&st->wake, &attr);
-	pthread_cond_init(&st->jobs_wake, NULL);
-	pthread_cond_init(&st->helper_wake, NULL);
-	pthread_condattr_destroy(&attr);
-	queue_init(&st->inbox);
-	queue_init(&st->durable);
-	queue_init(&st->batch);
-}
-
-enum status state_open(const struct state_opts *o, struct state **out, struct err *err)
-{
-	struct state *st = xcalloc(1, sizeof *st);
-	struct loaded *l = NULL;
-	enum status s;
-
-	st->o = *o;
-	st->store = o->store;
-	st->next_token = 1;
-	atomic_init(&st->store_ok, true);
-	init_locks(st);
-	take_defaults(st);
-	s = load_all(st->store, st->o.tailnet, &l, err);
-	if (s == ST_OK)
-		s = first_policy(st, o, l, err);
-	if (s == ST_OK) {
-		first_world(st, o, l);
-		loaded_free(&l);
-		first_engine(st);
-		test_policy(st);
-		st->shown = snapshot_ref(st->cur);
-		atomic_store(&st->n_nodes, st->cur->n_nodes);
-		atomic_store(&st->n_online, st->online);
-		timers_add(&st->wall, state_unix_ns(st), TIMER_PURGE, 0);
-		disk_start(st);
-		st->helper_runs = pthread_create(&st->helper, NULL, helper_main, st) == 0;
-		st->writer_runs = pthread_create(&st->writer, NULL, writer_main, st) == 0;
-		if (!st->disk_runs || !st->helper_runs || !st->writer_runs) {
-			err_set(err, "cannot start a thread");
-			s = ST_IO;
-		}
-	}
-	loaded_free(&l);
-	if (s != ST_OK) {
-		state_close(&st);
-		return s;
-	}
-	*out = st;
-	return ST_OK;
-}
-
-void state_close(struct state **stp)
-{
-	struct state *st = *stp;
-
-	*stp = NULL;
-	if (st == NULL)
-		return;
-	pthread_mutex_lock(&st->lock);
-	st->closing = true;
-	pthread_cond_broadcast(&st->helper_wake);
-	pthread_mutex_unlock(&st->lock);
-	if (st->helper_runs)
-		pthread_join(st->helper, NULL); /* before the writer, which answers what it gives back */
-	pthread_mutex_lock(&st->lock);
-	st->stopping = true;
-	st->poked = true;
-	pthread_cond_signal(&st->wake);
-	pthread_mutex_unlock(&st->lock);
-	if (st->writer_runs)
-		pthread_join(st->writer, NULL);
-	disk_stop(st);
-	state_free(st);
-}
-
-struct snapshot *state_snapshot(struct state *st)
-{
-	struct snapshot *s;
-
-	pthread_mutex_lock(&st->lock);
-	s = snapshot_ref(st->shown);
-	pthread_mutex_unlock(&st->lock);
-	return s;
-}
-
-void state_time_changed(struct state *st)
-{
-	pthread_mutex_lock(&st->lock);
-	st->poked = true;
-	pthread_cond_signal(&st->wake);
-	pthread_mutex_unlock(&st->lock);
-}
-
-void state_stats(struct state *st, struct state_stats *out)
-{
-	*out = (struct state_stats){
-		.commands = atomic_load(&st->n_commands),
-		.commits = atomic_load(&st->n_commits),
-		.commit_failures = atomic_load(&st->n_commit_failures),
-		.reloads = atomic_load(&st->n_reloads),
-		.publications = atomic_load(&st->n_publications),
-		.presence_updates = atomic_load(&st->n_presence),
-		.pending_evicted = atomic_load(&st->n_evicted),
-		.queued = atomic_load(&st->n_queued),
-		.nodes = atomic_load(&st->n_nodes),
-		.online = atomic_load(&st->n_online),
-		.pending = atomic_load(&st->n_pending),
-		.last_commit_ns = atomic_load(&st->last_commit_ns),
-	};
-}
-
-bool state_store_ok(struct state *st)
-{
-	return atomic_load(&st->store_ok);
 }
