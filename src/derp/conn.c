@@ -208,6 +208,7 @@ static struct dconn *conn_alloc(struct dloop *l, const struct derp_adopt *a, enu
 	c->fd = a->fd;
 	c->keep = a->keep;
 	c->not_ideal = a->not_ideal;
+	c->fast_start = a->fast_start;
 	c->port = a->port;
 	memcpy(c->ip, a->ip, sizeof c->ip);
 	c->since_ms = loop_now_ms(l->loop);
@@ -346,16 +347,21 @@ static enum derp_verdict ask(struct dconn *c, const char *app, bool again)
 	return set->admit(set->admit_arg, &q);
 }
 
+uint8_t dconn_present_flags(const struct dconn *c)
+{
+	int flags = (c->mesh ? DERP_PRESENT_MESH : 0) | (c->prober ? DERP_PRESENT_PROBER : 0) |
+	            (c->not_ideal ? DERP_PRESENT_NOT_IDEAL : 0);
+
+	return (uint8_t)(flags ? flags : DERP_PRESENT_REGULAR);
+}
+
 static void register_conn(struct dconn *c)
 {
 	struct registry_conn rc = { .handle = dconn_handle(c), .port = c->port, .app = { NULL, c->app_len } };
 	struct mail *m = mail_new(MAIL_ADD, sizeof rc + c->app_len);
 
 	memcpy(rc.ip, c->ip, sizeof rc.ip);
-	rc.flags = (uint8_t)((c->mesh ? DERP_PRESENT_MESH : 0) | (c->prober ? DERP_PRESENT_PROBER : 0) |
-	                     (c->not_ideal ? DERP_PRESENT_NOT_IDEAL : 0));
-	if (!rc.flags)
-		rc.flags = DERP_PRESENT_REGULAR;
+	rc.flags = dconn_present_flags(c);
 	memcpy(m->key, c->key.b, 32);
 	memcpy(m->data, &rc, sizeof rc);
 	if (c->app_len)

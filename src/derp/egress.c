@@ -24,7 +24,8 @@ static void on_drop(void *arg, enum outq_class class, size_t body)
 {
 	struct dconn *c = arg;
 
-	count_drop(c->l, (enum derp_drop)c->drop_why, class == OUTQ_DISCO, body - DERP_PACKET_HEAD);
+	count_drop(c->l, c, (enum derp_drop)c->drop_why, class == OUTQ_DISCO,
+	           body - (c->role == D_PEER ? DERP_FORWARD_HEAD : DERP_PACKET_HEAD));
 }
 
 /* What the connection holds, into the loop's sum. */
@@ -48,7 +49,7 @@ static size_t queue_share(const struct dloop *l)
 
 static void block(struct dconn *c)
 {
-	struct outq_limits limits = { .control_bytes = c->mesh ? WATCHER_BYTES : 0 };
+	struct outq_limits limits = { .data_frames = c->l->r->set.queue_frames, .control_bytes = c->mesh ? WATCHER_BYTES : 0 };
 
 	if (c->q)
 		return;
@@ -151,12 +152,12 @@ static void note_heard(struct dconn *c, uint64_t hash, const uint8_t *src)
 	__atomic_store_n(&c->l->stats.heard_pairs, (int64_t)heard_count(c->l->heard), __ATOMIC_RELAXED);
 }
 
-static void drop_packets(struct dloop *l, const uint8_t *p, size_t len, enum derp_drop why)
+static void drop_packets(struct dconn *c, const uint8_t *p, size_t len, enum derp_drop why)
 {
 	while (len) {
 		struct derp_header h = derp_header_get(p);
 		size_t n = DERP_HEADER_LEN + h.len;
-		count_drop(l, why, class_of(p, h.len) == OUTQ_DISCO, h.len - DERP_KEY_LEN);
+		count_drop(c->l, c, why, class_of(p, h.len) == OUTQ_DISCO, h.len - DERP_KEY_LEN);
 		p += n;
 		len -= n;
 	}
@@ -169,7 +170,7 @@ void egress_packets(struct dconn *c, uint64_t src_hash, const uint8_t *p, uint32
 	if (c->state == D_REGISTER)
 		dconn_open(c); /* ServerInfo first */
 	if (c->state != D_OPEN) {
-		drop_packets(c->l, p, len, DERP_DROP_gone);
+		drop_packets(c, p, len, DERP_DROP_gone);
 		return;
 	}
 	note_heard(c, src_hash, p + DERP_HEADER_LEN);
@@ -194,7 +195,7 @@ static uint8_t *forward_frame(const uint8_t *dst, const uint8_t *recv, uint32_t 
 void egress_forward(struct dconn *c, uint64_t src_hash, const uint8_t *dst, const uint8_t *p, uint32_t len)
 {
 	if (c->state != D_OPEN) {
-		drop_packets(c->l, p, len, DERP_DROP_gone);
+		drop_packets(c, p, len, DERP_DROP_gone);
 		return;
 	}
 	while (len) {
@@ -204,6 +205,8 @@ void egress_forward(struct dconn *c, uint64_t src_hash, const uint8_t *dst, cons
 		struct seg s = { .own = f, .p = f, .len = (uint32_t)n, .frames = 1, .flow = (uint32_t)src_hash,
 			         .kind = SEG_FORWARD };
 		COUNT(c->l, n.packets_forwarded_out);
+		c->count.packets_out++;
+		c->count.bytes_out += packet;
 		if (c->q) {
 			outq_limit_bytes(c->q, queue_share(c->l));
 			(void)queue_frame(c, class_of(p, packet + 32), (uint32_t)src_hash, bytes_of(f, n));
@@ -244,6 +247,8 @@ static void count_sent(struct dconn *c, size_t frames, size_t bytes)
 {
 	if (c->role == D_PEER)
 		return; /* counted when forwarded */
+	c->count.packets_out += frames;
+	c->count.bytes_out += bytes - frames * DERP_PACKET_HEAD;
 	COUNT_ADD(c->l, n.packets_sent, frames);
 	COUNT_ADD(c->l, n.bytes_sent, bytes - frames * DERP_PACKET_HEAD);
 }
@@ -470,7 +475,7 @@ void egress_discard(struct dconn *c, enum derp_drop why)
 	for (uint32_t i = c->seg_first; i;) {
 		struct seg *s = &c->l->segs.v[i - 1];
 		if (s->kind == SEG_PACKETS)
-			drop_packets(c->l, s->p, s->len, why);
+			drop_packets(c, s->p, s->len, why);
 		free(s->own);
 		s->own = NULL;
 		i = s->next;

@@ -73,7 +73,7 @@ struct moving {
 	unsigned loop;
 	struct stream *s; /* NULL: it broke meanwhile */
 	enum derp_wire wire;
-	bool not_ideal;
+	bool not_ideal, fast_start;
 	struct buf preface;
 };
 
@@ -88,7 +88,8 @@ static void moving_closed(void *arg, enum stream_end why)
 static void move(void *arg)
 {
 	struct moving *m = arg;
-	struct derp_adopt a = { .wire = m->wire, .not_ideal = m->not_ideal, .preface = buf_bytes(&m->preface) };
+	struct derp_adopt a = { .wire = m->wire, .not_ideal = m->not_ideal,
+	                        .fast_start = m->fast_start, .preface = buf_bytes(&m->preface) };
 
 	if (m->s)
 		stream_set_handler(m->s, NULL, NULL);
@@ -115,6 +116,7 @@ static void take_over(const struct derp_http *h, struct http_req *r, enum derp_u
 
 	m->relay = h->relay;
 	m->loop = loop_of(h, r);
+	m->fast_start = kind == DERP_UPGRADE_FAST;
 	m->wire = kind == DERP_UPGRADE_WEBSOCKET ? DERP_WIRE_WEBSOCKET : DERP_WIRE_PLAIN;
 	m->not_ideal = ideal && *ideal && kind != DERP_UPGRADE_WEBSOCKET;
 	buf_init(&m->preface, 1024);

@@ -41,30 +41,31 @@ static void drop_unknown(struct dconn *c, const uint8_t *dst, const uint8_t *pac
 {
 	bool disco = derp_looks_like_disco(packet, n);
 
-	count_drop(c->l, why, disco, n);
+	count_drop(c->l, c, why, disco, n);
 	if (disco)
 		reply_not_here(c, dst);
 }
 
 /* Each RecvPacket frame of a run is given up. */
-static void drop_run(struct dloop *l, const uint8_t *p, size_t len, enum derp_drop why)
+static void drop_run(struct dloop *l, struct dconn *from, const uint8_t *p, size_t len, enum derp_drop why)
 {
 	while (len) {
 		struct derp_header h = derp_header_get(p);
 		size_t n = h.len - DERP_KEY_LEN;
-		count_drop(l, why, derp_looks_like_disco(p + DERP_PACKET_HEAD, n), n);
+		count_drop(l, from, why, derp_looks_like_disco(p + DERP_PACKET_HEAD, n), n);
 		p += DERP_HEADER_LEN + h.len;
 		len -= DERP_HEADER_LEN + h.len;
 	}
 }
 
-static void to_local(struct dloop *l, derp_handle to, uint64_t src_hash, const uint8_t *dst, const uint8_t *p,
-                     uint32_t len, uint32_t frames)
+/* from: the sender's connection, or NULL: it is another loop's. */
+static void to_local(struct dloop *l, struct dconn *from, derp_handle to, uint64_t src_hash, const uint8_t *dst,
+                     const uint8_t *p, uint32_t len, uint32_t frames)
 {
 	struct dconn *d = dloop_conn(l, to);
 
 	if (!d)
-		drop_run(l, p, len, DERP_DROP_gone);
+		drop_run(l, from, p, len, DERP_DROP_gone);
 	else if (d->role == D_PEER)
 		egress_forward(d, src_hash, dst, p, len);
 	else
@@ -72,25 +73,28 @@ static void to_local(struct dloop *l, derp_handle to, uint64_t src_hash, const u
 }
 
 /* A batch to a mesh peer carries the destination in front of the frames. */
-static void to_other_loop(struct dloop *l, const struct run *run, uint64_t src_hash)
+static void to_other_loop(struct dconn *c, const struct run *run, uint64_t src_hash)
 {
+	struct dloop *l = c->l;
 	struct dloop *other = &l->r->loops[DERP_HANDLE_LOOP(run->to)];
 
 	if (atomic_load_explicit(&other->inbox_bytes, memory_order_relaxed) > MAILBOX_BYTES) {
-		drop_run(l, run->p, run->len, DERP_DROP_mailbox);
+		drop_run(l, c, run->p, run->len, DERP_DROP_mailbox);
 		return;
 	}
 	batch_add(l, run->to, src_hash, run->to & DERP_HANDLE_MESH ? run->dst : NULL, run->p, run->len, run->frames);
 }
 
-static void run_end(struct dloop *l, struct run *run, uint64_t src_hash)
+static void run_end(struct dconn *c, struct run *run, uint64_t src_hash)
 {
+	struct dloop *l = c->l;
+
 	if (!run->frames)
 		return;
 	if (DERP_HANDLE_LOOP(run->to) == l->index)
-		to_local(l, run->to, src_hash, run->dst, run->p, run->len, run->frames);
+		to_local(l, c, run->to, src_hash, run->dst, run->p, run->len, run->frames);
 	else
-		to_other_loop(l, run, src_hash);
+		to_other_loop(c, run, src_hash);
 	run->frames = run->len = 0;
 }
 
@@ -99,7 +103,7 @@ static void run_add(struct dconn *c, struct run *run, const uint8_t *dst, const 
                     uint8_t *p, uint32_t packet_len, enum derp_drop unknown)
 {
 	if (!run->open || memcmp(run->dst, dst, 32) != 0) {
-		run_end(c->l, run, src_hash);
+		run_end(c, run, src_hash);
 		memcpy(run->dst, dst, 32);
 		run->to = ktab_get(&c->l->routes, dst, ktab_hash(dst));
 		run->open = true;
@@ -109,7 +113,7 @@ static void run_add(struct dconn *c, struct run *run, const uint8_t *dst, const 
 		return;
 	}
 	if (run->frames && run->p + run->len != p)
-		run_end(c->l, run, src_hash);
+		run_end(c, run, src_hash);
 	derp_put_recv_head(p, src, packet_len);
 	if (!run->frames)
 		run->p = p;
@@ -161,6 +165,8 @@ static void send_packet(struct dconn *c, struct run *run, uint8_t *frame, uint32
 
 	COUNT(c->l, n.packets_received);
 	COUNT_ADD(c->l, n.bytes_received, n);
+	c->count.packets_in++;
+	c->count.bytes_in += n;
 	if (derp_looks_like_disco(frame + DERP_PACKET_HEAD, n))
 		COUNT(c->l, n.disco_received);
 	run_add(c, run, frame + DERP_HEADER_LEN, c->key.b, c->hash, frame, n, DERP_DROP_unknown_dest);
@@ -175,6 +181,8 @@ static void forward_packet(struct dconn *c, uint8_t *frame, uint32_t len)
 	uint64_t hash;
 
 	COUNT(c->l, n.packets_forwarded_in);
+	c->count.packets_in++;
+	c->count.bytes_in += n;
 	memcpy(src, frame + DERP_HEADER_LEN, 32);
 	memcpy(dst, frame + DERP_HEADER_LEN + 32, 32);
 	hash = ktab_hash(src);
@@ -184,7 +192,7 @@ static void forward_packet(struct dconn *c, uint8_t *frame, uint32_t len)
 	if (run.to & DERP_HANDLE_MESH)
 		run.to = 0; /* one hop only: what was forwarded is not forwarded again */
 	run_add(c, &run, dst, src, hash, frame + 32, n, DERP_DROP_unknown_dest_on_fwd);
-	run_end(c->l, &run, hash);
+	run_end(c, &run, hash);
 }
 
 static void client_frame(struct dconn *c, struct run *run, struct derp_header h, uint8_t *frame)
@@ -196,7 +204,7 @@ static void client_frame(struct dconn *c, struct run *run, struct derp_header h,
 	case DERP_NOTE_PREFERRED: note_preferred(c, payload[0] != 0); break;
 	case DERP_PING: ping(c, payload); break;
 	case DERP_FORWARD_PACKET:
-		run_end(c->l, run, c->hash);
+		run_end(c, run, c->hash);
 		forward_packet(c, frame, h.len);
 		break;
 	case DERP_WATCH_CONNS: ask_registrar(c, MAIL_WATCH, c->key.b); break;
@@ -367,7 +375,7 @@ static void parse(struct dconn *c, uint8_t *p, size_t n)
 		p += used;
 		n -= used;
 	}
-	run_end(c->l, &run, c->hash);
+	run_end(c, &run, c->hash);
 	if (n && c->state != D_CLOSED)
 		part_put(c, p, (uint32_t)n, UINT32_MAX);
 }
@@ -473,7 +481,7 @@ void ingress_batch(struct dloop *l, struct mail *m)
 			dst = p;
 			p += 32;
 		}
-		to_local(l, run.to & ~DERP_HANDLE_MESH, run.src_hash, dst, p, run.len, run.frames);
+		to_local(l, NULL, run.to & ~DERP_HANDLE_MESH, run.src_hash, dst, p, run.len, run.frames);
 		p += run.len;
 	}
 }

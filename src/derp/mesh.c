@@ -31,6 +31,9 @@ struct mesh_peer {
 	struct loop_timer retry;
 	struct loop_task task;
 	bool self;              /* it is us: never again */
+	bool opened;            /* this connection got as far as being let in */
+	uint32_t failures;      /* in a row */
+	char why[128];          /* what went wrong last */
 };
 
 static void start(void *arg);
@@ -49,8 +52,15 @@ static void drop_stream(struct mesh_peer *p)
 	buf_reset(&p->head);
 }
 
+static void note_failure(struct mesh_peer *p, const char *why)
+{
+	p->failures++;
+	snprintf(p->why, sizeof p->why, "%s", why);
+}
+
 static void fail(struct mesh_peer *p, const char *why)
 {
+	note_failure(p, why);
 	log_warn("mesh peer cannot be used", LOG_STR("host", p->host), LOG_STR("why", why), LOG_END);
 	drop_stream(p);
 	again(p);
@@ -110,6 +120,7 @@ static void on_closed(void *arg, enum stream_end why)
 
 	p->stream = NULL;
 	buf_reset(&p->head);
+	note_failure(p, stream_end_name(why));
 	log_warn("mesh peer closed the connection", LOG_STR("host", p->host), LOG_STR("why", stream_end_name(why)), LOG_END);
 	again(p);
 }
@@ -195,6 +206,9 @@ static void server_info(struct mesh_peer *p, struct bytes payload)
 	}
 	dconn_peer_open(p->c);
 	COUNT(p->l, mesh_peers);
+	p->opened = true;
+	p->failures = 0;
+	p->why[0] = '\0';
 	log_info("mesh peer is connected", LOG_STR("host", p->host), LOG_END);
 }
 
@@ -241,6 +255,11 @@ void mesh_conn_closed(struct dconn *c)
 	tell_registrar(c, MAIL_FORWARD_LOST, NULL);
 	if (c->state == D_OPEN)
 		COUNT_ADD(c->l, mesh_peers, -1);
+	if (!p->self)
+		note_failure(p, p->opened ? "the connection was lost" : "it does not let us in; is the mesh key the same?");
+	if (!p->self && !p->l->down)
+		log_warn("mesh peer is gone", LOG_STR("host", p->host), LOG_STR("why", p->why), LOG_END);
+	p->opened = false;
 	c->peer = NULL;
 	p->c = NULL;
 	memset(&p->server, 0, sizeof p->server);
@@ -266,6 +285,38 @@ struct mesh_peer *derp_mesh_add(struct derp_relay *r, unsigned loop, const struc
 	p->next = l->peers;
 	l->peers = p;
 	return p;
+}
+
+struct mesh_peer *mesh_next(const struct mesh_peer *p)
+{
+	return p->next;
+}
+
+static enum derp_peer_state state_of(const struct mesh_peer *p)
+{
+	if (p->self)
+		return DERP_PEER_SELF;
+	if (p->c)
+		return p->c->state == D_OPEN ? DERP_PEER_OPEN : DERP_PEER_LOGIN;
+	return p->dial || p->stream ? DERP_PEER_CONNECTING : DERP_PEER_WAITING;
+}
+
+const char *derp_peer_state_name(enum derp_peer_state s)
+{
+	static const char *const names[] = { "waiting", "connecting", "login", "connected", "self" };
+
+	return (unsigned)s < sizeof names / sizeof *names ? names[s] : "";
+}
+
+void mesh_describe(const struct mesh_peer *p, struct derp_peer_info *out)
+{
+	*out = (struct derp_peer_info){ .state = state_of(p), .key = p->server, .failures = p->failures };
+	snprintf(out->host, sizeof out->host, "%s", p->host);
+	snprintf(out->why, sizeof out->why, "%s", p->why);
+	if (out->state != DERP_PEER_OPEN)
+		return;
+	out->connected_ms = loop_now_ms(p->l->loop) - p->c->since_ms;
+	out->packets_out = p->c->count.packets_out;
 }
 
 void mesh_stop(struct dloop *l)

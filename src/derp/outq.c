@@ -338,3 +338,8 @@ size_t outq_bytes(const struct outq *q)
 {
 	return q->ready.bytes + q->control.bytes + q->data_bytes;
 }
+
+uint32_t outq_frames(const struct outq *q)
+{
+	return q->ready.frames + q->control.frames + q->disco.frames + q->data_frames;
+}

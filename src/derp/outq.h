@@ -70,6 +70,8 @@ size_t outq_sent(struct outq *q, size_t n, size_t *bytes_out);
 /** Change the limit on waiting data bytes; what waits already is dropped only by the next push. */
 void outq_limit_bytes(struct outq *q, size_t data_bytes);
 bool outq_empty(const struct outq *q);
+/** Frames that wait, control included. */
+uint32_t outq_frames(const struct outq *q);
 /** All bytes held, control included. */
 size_t outq_bytes(const struct outq *q);
 

@@ -59,6 +59,7 @@ struct derp_settings {
 	struct derp_limits limits;
 	uint32_t max_conns;          /* of all loops; 0: 1,000,000 */
 	uint32_t max_logins;         /* not logged in yet, of all loops; 0: 20,000 */
+	uint32_t queue_frames;       /* packets that may wait for one slow reader; 0: 256 */
 	size_t queue_bytes;          /* for all that waits for slow readers, of all loops; 0: 256 MiB */
 	uint32_t login_ms;           /* for ClientInfo to come; 0: 10 s */
 	uint32_t write_stall_ms;     /* a client whose socket takes nothing for so long is closed; 0: 2 s */
@@ -122,17 +123,56 @@ void derp_relay_stats(struct derp_relay *r, struct derp_stats *out);
 
 /* One connection, for the operator's list. */
 struct derp_conn_info {
+	derp_handle id;        /* names it for ever */
 	struct node_key key;
-	uint8_t ip[16];
+	uint8_t ip[16];        /* as in struct derp_adopt */
 	uint16_t port;
-	uint8_t flags; /* enum derp_present_flag */
+	uint8_t flags;         /* enum derp_present_flag */
+	uint8_t loop;
+	bool tls, fast_start, websocket;
+	bool home;             /* the client says that this is its home */
+	bool active;           /* of several with its key, it gets the packets; true if it is alone */
+	bool paused;           /* not read just now: its rate limit */
+	uint64_t connected_ms; /* since it logged in */
+	uint64_t packets_in, bytes_in, packets_out, bytes_out; /* bytes without frame heads */
+	uint64_t drops[DERP_DROP_COUNT]; /* packets: as receiver (queue, gone, write_error), or as sender (the others) */
+	uint64_t queued_bytes; /* waiting because it is slow */
+	uint32_t queued_frames;
 	char app[DERP_APP_NAME_MAX + 1];
 };
+
+enum derp_peer_state {
+	DERP_PEER_WAITING,    /* until the next attempt */
+	DERP_PEER_CONNECTING,
+	DERP_PEER_LOGIN,      /* upgraded; not let in yet */
+	DERP_PEER_OPEN,
+	DERP_PEER_SELF,       /* it is this relay: left alone */
+};
+/** "connected"; static. */
+const char *derp_peer_state_name(enum derp_peer_state s);
+
+/* One of derp_mesh_add(). */
+struct derp_peer_info {
+	char host[256];
+	enum derp_peer_state state;
+	struct node_key key;   /* the other relay's; zero: not known yet */
+	uint64_t connected_ms; /* 0 unless open */
+	uint64_t packets_out;  /* over the present connection */
+	uint32_t failures;     /* in a row */
+	char why[128];         /* what went wrong last; "" */
+};
+
+struct derp_listing {
+	struct derp_conn_info *conns; /* in no order; may be sorted in place */
+	size_t n_conns;
+	const struct derp_peer_info *peers;
+	size_t n_peers;
+};
+
 /**
- * Ask for the list of connections (at most max). done is called on loop 0 with an array that is borrowed for the call.
- * Any thread.
+ * Ask for the list of connections that are logged in (at most max) and of mesh peers. done is called on loop 0 with a
+ * listing that is borrowed for the call; or, if the relay goes first, from derp_relay_free() with NULL. Any thread.
  */
-void derp_relay_list(struct derp_relay *r, size_t max, void (*done)(void *arg, const struct derp_conn_info *v, size_t n),
-                     void *arg);
+void derp_relay_list(struct derp_relay *r, size_t max, void (*done)(void *arg, struct derp_listing *l), void *arg);
 
 #endif

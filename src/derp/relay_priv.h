@@ -1,7 +1,11 @@
 /*
  * derp/relay_priv.h -- the relay's inside, shared by its .c files.
  *
- *   relay.c    settings, loops, mail between loops, the registrar, the public functions
+ *   relay.c    settings, loops, the public functions
+ *   mail.c     what loops tell each other, and packets for other loops
+ *   registrar.c  loop 0: who is here, and where packets go
+ *   list.c     the operator's list
+ *   turn.c     the region, the end of a turn, waiting well
  *   conn.c     a connection's life: adoption, login, standing, timers, end
  *   ingress.c  bytes read -> frames -> where they go
  *   egress.c   what goes out: runs of the turn, the queue of a slow reader
@@ -50,7 +54,6 @@ enum mail_type {
 	MAIL_FORWARD_ADD,
 	MAIL_FORWARD_REMOVE,
 	MAIL_FORWARD_LOST,
-	MAIL_LIST,
 	/* from the registrar, to all */
 	MAIL_ROUTE,
 	MAIL_GONE,
@@ -61,6 +64,7 @@ enum mail_type {
 	MAIL_VERDICT,
 	/* to a loop */
 	MAIL_BATCH,
+	MAIL_LIST, /* data: a pointer to the struct listing_job, which goes from loop to loop */
 	MAIL_RECHECK,
 	MAIL_LIMITS,
 	MAIL_TO_ALL,
@@ -190,6 +194,12 @@ enum drole {
 	D_PEER,   /* we connected to a mesh peer */
 };
 
+/* What went through one connection, for the operator's list. */
+struct dconn_count {
+	uint64_t packets_in, bytes_in, packets_out, bytes_out;
+	uint32_t drops[DERP_DROP_COUNT];
+};
+
 struct limiter {
 	struct rate rate;
 	struct node_rate *node; /* one reference, or NULL */
@@ -213,7 +223,7 @@ struct dconn {
 	int fd;
 	uint8_t state, role, want, standing;
 	uint8_t drop_why;           /* enum derp_drop of what its queue gives up */
-	bool mesh, prober, not_ideal, home, touched, spoke_sent, registered, pong_due, paused;
+	bool mesh, prober, not_ideal, home, touched, spoke_sent, registered, pong_due, paused, fast_start;
 	uint8_t app_len;
 	uint16_t port;
 	uint8_t ip[16];
@@ -222,6 +232,7 @@ struct dconn {
 	uint64_t heard[2];          /* hashes of the sources last noted */
 	size_t q_bytes;             /* what of it is counted in the loop */
 	struct rate gone_rate;
+	struct dconn_count count;
 	struct limiter *limiter;    /* only with rate limits */
 	uint64_t since_ms, keepalive_ms, stall_ms; /* stall_ms 0: not blocked */
 	struct loop_timer timer;
@@ -243,13 +254,39 @@ static inline struct dconn *dloop_conn(const struct dloop *l, derp_handle h)
 	return s < l->slots.n && l->slots.v[s].gen == DERP_HANDLE_GEN(h) ? l->slots.v[s].c : NULL;
 }
 
-/* relay.c */
+/* mail.c */
 struct mail *mail_new(enum mail_type type, size_t n);
+void mail_free(struct mail *m);
 /** Hand mail (taken) to a loop. from: the loop whose thread this is, or NULL. */
 void mail_post(struct dloop *from, struct dloop *to, struct mail *m);
 void mail_to_registrar(struct dloop *from, struct mail *m);
+/** All that came from other threads, oldest first; taken off. */
+struct mail *mail_take_inbox(struct dloop *l);
 /** Work off what has come. Frames that are read later are later than this mail. */
 void dloop_drain(struct dloop *l);
+/** Packets for a connection of another loop. dst: their destination if `to` is a mesh peer, else NULL. */
+void batch_add(struct dloop *l, derp_handle to, uint64_t src_hash, const uint8_t *dst, const uint8_t *p, uint32_t len,
+               uint32_t frames);
+void batches_post(struct dloop *l);
+
+/* registrar.c */
+extern const struct registry_ops registrar_ops;
+struct dloop *registrar(struct derp_relay *r);
+/** Mail for one connection, and which loop it goes to. */
+struct mail *mail_to_conn(struct derp_relay *r, enum mail_type type, derp_handle c, size_t n, struct dloop **loop);
+void registrar_handle(struct derp_relay *r, struct mail *m);
+/** Give a connection the bucket it shares with others of its key. For registry_each(), with the relay as arg. */
+void send_node_rate(void *relay, const struct registry_conn *c);
+
+/* list.c */
+struct listing_job;
+/** Add what this loop has, and hand on. */
+void listing_visit(struct dloop *l, struct mail *m);
+void listing_abandon(struct mail *m);
+
+/* turn.c */
+/** What a loop does at the end of each turn: loop_task of struct dloop. */
+void dloop_turn_end(void *dloop);
 /** Let the end of this turn flush. */
 static inline void dloop_wake_end(struct dloop *l)
 {
@@ -257,11 +294,9 @@ static inline void dloop_wake_end(struct dloop *l)
 }
 /** Room for one read; writes out what lies in the region if there is none left. */
 uint8_t *dloop_room(struct dloop *l);
-/** Packets for a connection of another loop. dst: their destination if `to` is a mesh peer, else NULL. */
-void batch_add(struct dloop *l, derp_handle to, uint64_t src_hash, const uint8_t *dst, const uint8_t *p, uint32_t len,
-               uint32_t frames);
-void batches_post(struct dloop *l);
-void count_drop(struct dloop *l, enum derp_drop why, bool disco, size_t packet_len);
+void dloop_bury(struct dloop *l);
+/** c: whose list it is on, or NULL. */
+void count_drop(struct dloop *l, struct dconn *c, enum derp_drop why, bool disco, size_t packet_len);
 
 /* conn.c */
 struct dconn *dconn_new(struct dloop *l, const struct derp_adopt *a, enum drole role);
@@ -278,6 +313,8 @@ void dconn_open(struct dconn *c);
 /** Ask admit again. */
 void dconn_recheck(struct dconn *c);
 void dconn_limits(struct dconn *c);
+/** enum derp_present_flag of a connection that is logged in. */
+uint8_t dconn_present_flags(const struct dconn *c);
 void dconn_arm_timer(struct dconn *c);
 void dconn_want(struct dconn *c, unsigned events);
 void node_rate_unref(struct node_rate *r);
@@ -308,6 +345,9 @@ void egress_flush_all(struct dloop *l);
 /* mesh.c */
 void mesh_frame(struct dconn *c, struct derp_header h, const uint8_t *payload);
 void mesh_conn_closed(struct dconn *c);
+/** The peer p, for the operator. */
+void mesh_describe(const struct mesh_peer *p, struct derp_peer_info *out);
+struct mesh_peer *mesh_next(const struct mesh_peer *p);
 /** Dial no more. */
 void mesh_stop(struct dloop *l);
 void mesh_release(struct dloop *l);

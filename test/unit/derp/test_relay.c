@@ -758,29 +758,67 @@ static void rate_limits_slow_the_sender_and_lose_nothing(void **state)
 
 static atomic_int listed;
 
-static void on_list(void *arg, const struct derp_conn_info *v, size_t n)
+struct seen_list {
+	struct node_key key; /* of whom we look for */
+	struct derp_conn_info mine;
+};
+
+static void on_list(void *arg, struct derp_listing *l)
 {
-	bool found = false;
-	for (size_t i = 0; i < n; i++)
-		found |= strcmp(v[i].app, "sim") == 0 && v[i].flags == DERP_PRESENT_REGULAR && v[i].port == 41641;
-	*(bool *)arg = found;
-	atomic_store(&listed, (int)n);
+	struct seen_list *seen = arg;
+
+	for (size_t i = 0; i < l->n_conns; i++)
+		if (node_key_eq(&l->conns[i].key, &seen->key))
+			seen->mine = l->conns[i];
+	assert_int_equal(l->n_peers, 0);
+	atomic_store(&listed, (int)l->n_conns);
+}
+
+/* Ask, and wait for the answer. */
+static void list(struct world *w, size_t max, struct seen_list *seen)
+{
+	atomic_store(&listed, 0);
+	derp_relay_list(w->relay, max, on_list, seen);
+	while (atomic_load(&listed) == 0)
+		world_nap();
 }
 
 static void operators_can_list_and_tell(void **state)
 {
 	struct world *w = world_with(NULL);
 	struct client *a = join_at(w, 0), *b = client_join(w, &(struct join){ .loop = 1, .ws = mode.ws, .app = "sim" });
+	struct seen_list seen = { .key = b->key };
+	struct client nobody = { 0 };
+	uint8_t yes = 1;
 	struct derp_header h;
-	bool found = false;
 	(void)state;
 
-	atomic_store(&listed, 0);
-	derp_relay_list(w->relay, 10, on_list, &found);
-	while (atomic_load(&listed) == 0)
-		world_nap();
+	nobody.key.b[0] = 9;
+	client_send(a, b, "12345", 5);
+	client_expect(b, a, "12345", 5);
+	client_send(b, a, "123", 3);
+	client_expect(a, b, "123", 3);
+	client_send(b, &nobody, "1", 1);
+	write_frame(b, DERP_NOTE_PREFERRED, &yes, 1);
+	client_quiet(b);
+	list(w, 10, &seen);
 	assert_int_equal(atomic_load(&listed), 2);
-	assert_true(found);
+	assert_string_equal(seen.mine.app, "sim");
+	assert_int_equal(seen.mine.flags, DERP_PRESENT_REGULAR);
+	assert_int_equal(seen.mine.port, 41641);
+	assert_int_equal(seen.mine.loop, 1 % mode.loops);
+	assert_true(seen.mine.home && seen.mine.active && !seen.mine.paused && !seen.mine.fast_start);
+	assert_true(seen.mine.tls == mode.tls && seen.mine.websocket == mode.ws);
+	assert_int_equal(seen.mine.packets_in, 2);
+	assert_int_equal(seen.mine.bytes_in, 4);
+	assert_int_equal(seen.mine.packets_out, 1);
+	assert_int_equal(seen.mine.bytes_out, 5);
+	assert_int_equal(seen.mine.drops[DERP_DROP_unknown_dest], 1);
+	assert_int_equal(seen.mine.drops[DERP_DROP_queue], 0);
+	assert_int_equal(seen.mine.queued_bytes, 0);
+	assert_in_range(seen.mine.connected_ms, QUIET_MS / 2, 60000);
+	list(w, 1, &seen); /* at most */
+	assert_int_equal(atomic_load(&listed), 1);
 	derp_relay_health(w->relay, "maintenance");
 	h = client_read(a);
 	assert_int_equal(h.type, DERP_HEALTH);
