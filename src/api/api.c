@@ -442,6 +442,22 @@ bool api_strings(struct http_req *r, struct json_object *o, const char *name, co
 	return true;
 }
 
+bool api_prefixes(struct http_req *r, const char *name, const char *const *texts, size_t n, const struct ip_prefix **out)
+{
+	struct ip_prefix *v = ARENA_ARRAY(r->arena, struct ip_prefix, n + 1);
+
+	for (size_t i = 0; i < n; i++) {
+		if (ip_prefix_parse(bytes_of_str(texts[i]), &v[i]) != ST_OK) {
+			api_problem(r, 400, "parsing route",
+				    arena_printf(r->arena, "\"%.80s\" is no prefix such as 10.0.0.0/24", texts[i]),
+				    arena_printf(r->arena, "body.%s[%zu]", name, i));
+			return false;
+		}
+	}
+	*out = v;
+	return true;
+}
+
 bool api_number(struct http_req *r, const char *text, const char *what, uint64_t *out)
 {
 	uint64_t v = 0;

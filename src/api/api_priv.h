@@ -77,8 +77,13 @@ bool api_bool(struct http_req *r, struct json_object *o, const char *name, bool 
 bool api_time(struct http_req *r, struct json_object *o, const char *name, int64_t *out);
 /** A list of strings, from the arena; absent: none. */
 bool api_strings(struct http_req *r, struct json_object *o, const char *name, const char ***out, size_t *n_out);
+/** A list of prefixes, from the arena; false: answered with 400 and the element. */
+bool api_prefixes(struct http_req *r, const char *name, const char *const *texts, size_t n, const struct ip_prefix **out);
 /** A decimal number of a path or query; false: answered with 400 and `what`. */
 bool api_number(struct http_req *r, const char *text, const char *what, uint64_t *out);
+
+/** An auth id of the right form; false: answered with 400, `detail` and the member. */
+bool api_auth_id(struct http_req *r, const char *detail, const char *id, const char *where);
 
 void api_users_routes(struct api *a, struct http_router *r);
 void api_nodes_routes(struct api *a, struct http_router *r);

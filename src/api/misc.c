@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/random.h"
+
 /* ---- policy ---- */
 
 static void answer_policy(struct api_op *op)
@@ -148,13 +150,82 @@ static void health(void *arg, struct http_req *r)
 	http_respond(r, 200, "application/json", BYTES_LIT("{\"databaseConnectivity\":true}\n"));
 }
 
-/* ---- a pending login, for tests of consoles ---- */
+/* ---- a pending login that no machine waits behind, for tests of consoles ---- */
+
+static void answer_waiting(struct api_op *op)
+{
+	struct api_out o;
+
+	api_out_init(&o);
+	jw_obj_begin(&o.w);
+	jw_key(&o.w, "node");
+	jw_raw(&o.w, bytes_of(op->json, op->json_n));
+	jw_obj_end(&o.w);
+	api_out_send(op->req, &o);
+}
+
+/* The Hostinfo that a machine of this name with these routes would send. */
+static struct bytes hostinfo_of(struct http_req *r, const struct api_waiting *p)
+{
+	char text[IP_PREFIX_TEXT_MAX];
+	struct bytes out;
+	struct api_out o;
+
+	api_out_init(&o);
+	jw_obj_begin(&o.w);
+	jw_kstr(&o.w, "Hostname", p->hostname);
+	jw_key(&o.w, "RoutableIPs");
+	jw_arr_begin(&o.w);
+	for (size_t i = 0; i < p->n_routes; i++) {
+		ip_prefix_format(&p->routes[i], text);
+		jw_str(&o.w, text);
+	}
+	jw_arr_end(&o.w);
+	jw_obj_end(&o.w);
+	out = arena_bytes_dup(r->arena, buf_bytes(&o.b));
+	buf_release(&o.b);
+	return out;
+}
+
+static void begin_waiting(struct api *a, struct http_req *r, const char *auth_id, struct api_waiting *p)
+{
+	struct api_op *op = api_op_new(a, r, "creating node", answer_waiting);
+	struct err e = { 0 };
+	struct api_out o;
+
+	random_bytes(&p->machine, sizeof p->machine);
+	random_bytes(&p->key, sizeof p->key);
+	api_out_init(&o);
+	api_put_waiting(&o.w, p);
+	op->json = buf_take(&o.b, &op->json_n);
+	api_op_submitted(op,
+			 state_register(a->state,
+					&(struct state_register){ .machine = p->machine, .node_key = p->key, .expiry_ns = TIME_NONE,
+								  .hostinfo = hostinfo_of(r, p), .auth_id = auth_id },
+					api_op_done, op, &e),
+			 &e);
+}
 
 static void debug_node(void *arg, struct http_req *r)
 {
-	(void)arg;
-	api_problem(r, 400, "creating node", "machines make their own pending logins here: run `tailscale up --login-server` on one",
-		    NULL);
+	const char *user, *auth_id, **routes;
+	struct api_waiting p = { .hostname = NULL };
+	struct json_object *body;
+	struct api *a = arg;
+
+	if (!api_body(r, false, &body) || !api_text(r, body, "user", &user) || !api_text(r, body, "key", &auth_id) ||
+	    !api_text(r, body, "name", &p.hostname) || !api_strings(r, body, "routes", &routes, &p.n_routes))
+		return;
+	p.user = user != NULL && user[0] != '\0' ? snapshot_user_by_name(api_snapshot(a, r->loop), user) : NULL;
+	if (p.user == NULL) {
+		api_problem(r, 404, "looking up user", "user not found", "body.user");
+		return;
+	}
+	if (!api_auth_id(r, "creating node", auth_id, "body.key") || !api_prefixes(r, "routes", routes, p.n_routes, &p.routes))
+		return;
+	if (p.hostname == NULL)
+		p.hostname = "";
+	begin_waiting(a, r, auth_id, &p);
 }
 
 void api_misc_routes(struct api *a, struct http_router *r)

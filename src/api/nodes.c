@@ -316,7 +316,7 @@ static void set_routes(void *arg, struct http_req *r)
 {
 	struct state_actor by = api_actor(r, "nodes approve-routes");
 	struct json_object *body;
-	struct ip_prefix *prefixes;
+	const struct ip_prefix *prefixes;
 	const char **routes;
 	struct api *a = arg;
 	struct err e = { 0 };
@@ -326,15 +326,8 @@ static void set_routes(void *arg, struct http_req *r)
 
 	if (!node_of(r, &id) || !api_body(r, false, &body) || !api_strings(r, body, "routes", &routes, &n))
 		return;
-	prefixes = ARENA_ARRAY(r->arena, struct ip_prefix, n + 1);
-	for (size_t i = 0; i < n; i++) {
-		if (ip_prefix_parse(bytes_of_str(routes[i]), &prefixes[i]) != ST_OK) {
-			api_problem(r, 400, "parsing route",
-				    arena_printf(r->arena, "\"%.80s\" is no prefix such as 10.0.0.0/24", routes[i]),
-				    arena_printf(r->arena, "body.routes[%zu]", i));
-			return;
-		}
-	}
+	if (!api_prefixes(r, "routes", routes, n, &prefixes))
+		return;
 	op = api_op_new(a, r, "setting approved routes", answer_node);
 	api_op_submitted(op, state_node_set_routes(a->state, &by, id, prefixes, n, api_op_done, op, &e), &e);
 }
@@ -369,33 +362,34 @@ static void backfill(void *arg, struct http_req *r)
 
 /* ---- pending logins and SSH checks ---- */
 
-static bool auth_id_ok(struct http_req *r, const char *detail, const char *id)
+bool api_auth_id(struct http_req *r, const char *detail, const char *id, const char *where)
 {
 	if (id == NULL || strncmp(id, AUTH_ID_PREFIX, strlen(AUTH_ID_PREFIX)) != 0) {
-		api_problem(r, 400, detail, "auth ID has invalid prefix: expected prefix \"" AUTH_ID_PREFIX "\"", "body.authId");
+		api_problem(r, 400, detail, "auth ID has invalid prefix: expected prefix \"" AUTH_ID_PREFIX "\"", where);
 		return false;
 	}
 	if (strlen(id) != AUTH_ID_LEN) {
 		api_problem(r, 400, detail,
 			    arena_printf(r->arena, "auth ID has invalid length: expected %d, got %zu", AUTH_ID_LEN, strlen(id)),
-			    "body.authId");
+			    where);
 		return false;
 	}
 	return true;
 }
 
-static void admit(struct api *a, struct http_req *r, const char *user, const char *auth_id)
+/* where_user, where_id: the members that say them, for problems. */
+static void admit(struct api *a, struct http_req *r, const char *user, const char *auth_id, const char *where_user, const char *where_id)
 {
 	struct state_complete c = { .by = api_actor(r, "auth register"), .auth_id = auth_id, .method = REGISTER_CLI, .expiry_ns = TIME_NONE };
 	const struct user *u;
 	struct err e = { 0 };
 	struct api_op *op;
 
-	if (!auth_id_ok(r, "registering node", auth_id))
+	if (!api_auth_id(r, "registering node", auth_id, where_id))
 		return;
 	u = user != NULL && user[0] != '\0' ? snapshot_user_by_name(api_snapshot(a, r->loop), user) : NULL;
 	if (u == NULL) {
-		api_problem(r, 404, "looking up user", "user not found", "body.user");
+		api_problem(r, 404, "looking up user", "user not found", where_user);
 		return;
 	}
 	c.user = u->id;
@@ -409,7 +403,7 @@ static void auth_register(void *arg, struct http_req *r)
 	const char *user, *id;
 
 	if (api_body(r, false, &body) && api_text(r, body, "user", &user) && api_text(r, body, "authId", &id))
-		admit(arg, r, user, id);
+		admit(arg, r, user, id, "body.user", "body.authId");
 }
 
 /* The older form, with everything in the query. */
@@ -419,7 +413,7 @@ static void node_register(void *arg, struct http_req *r)
 
 	if (key != NULL && strncmp(key, AUTH_ID_PREFIX, strlen(AUTH_ID_PREFIX)) != 0)
 		key = arena_printf(r->arena, AUTH_ID_PREFIX "%s", key);
-	admit(arg, r, http_req_query(r, "user"), key);
+	admit(arg, r, http_req_query(r, "user"), key, "query.user", "query.key");
 }
 
 static void decide(struct api *a, struct http_req *r, bool accept)
@@ -430,7 +424,7 @@ static void decide(struct api *a, struct http_req *r, bool accept)
 	struct api_op *op;
 	const char *id;
 
-	if (!api_body(r, false, &body) || !api_text(r, body, "authId", &id) || !auth_id_ok(r, "invalid auth_id", id))
+	if (!api_body(r, false, &body) || !api_text(r, body, "authId", &id) || !api_auth_id(r, "invalid auth_id", id, "body.authId"))
 		return;
 	op = api_op_new(a, r, accept ? "approving auth request" : "rejecting auth request", answer_empty);
 	api_op_submitted(op, state_pending_decide(a->state, &by, id, accept, api_op_done, op, &e), &e);

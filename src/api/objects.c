@@ -200,6 +200,49 @@ void api_put_node(struct jw *w, const struct snapshot *s, const struct node *n, 
 	jw_obj_end(w);
 }
 
+static void put_none(struct jw *w, const char *name)
+{
+	jw_key(w, name);
+	jw_arr_begin(w);
+	jw_arr_end(w);
+}
+
+void api_put_waiting(struct jw *w, const struct api_waiting *p)
+{
+	static const struct disco_key no_disco;
+	char text[KEY_TEXT_MAX];
+
+	jw_obj_begin(w);
+	put_id(w, "id", 0);
+	machine_key_format(&p->machine, text);
+	jw_kstr(w, "machineKey", text);
+	node_key_format(&p->key, text);
+	jw_kstr(w, "nodeKey", text);
+	disco_key_format(&no_disco, text);
+	jw_kstr(w, "discoKey", text);
+	put_none(w, "ipAddresses");
+	jw_kstr(w, "name", p->hostname);
+	jw_key(w, "user");
+	api_put_user(w, p->user);
+	put_time_or_zero(w, "lastSeen", TIME_NONE);
+	put_time_or_zero(w, "expiry", TIME_NONE);
+	jw_key(w, "preAuthKey");
+	jw_null(w);
+	put_time_or_zero(w, "createdAt", TIME_NONE);
+	jw_kstr(w, "registerMethod", "REGISTER_METHOD_UNSPECIFIED");
+	jw_kstr(w, "givenName", "");
+	jw_kbool(w, "online", false);
+	put_none(w, "approvedRoutes");
+	jw_key(w, "availableRoutes");
+	jw_arr_begin(w);
+	for (size_t i = 0; i < p->n_routes; i++)
+		put_prefix(w, &p->routes[i]);
+	jw_arr_end(w);
+	put_none(w, "subnetRoutes");
+	put_none(w, "tags");
+	jw_obj_end(w);
+}
+
 void api_put_preauth_key(struct jw *w, const struct snapshot *s, const struct preauth_key *k, const char *secret)
 {
 	char masked[KEY_SECRET_TEXT_MAX];

@@ -24,6 +24,18 @@ void api_put_tagged_user(struct jw *w);
  */
 void api_put_node(struct jw *w, const struct snapshot *s, const struct node *n, const struct preauth_key *key);
 
+/* A login that waits, as the API shows one that it made itself. */
+struct api_waiting {
+	const struct user *user;
+	struct machine_key machine;
+	struct node_key key;
+	const char *hostname;
+	const struct ip_prefix *routes;
+	size_t n_routes;
+};
+/** A node that is none yet: id 0, no addresses, zero times. */
+void api_put_waiting(struct jw *w, const struct api_waiting *p);
+
 /** secret NULL: the key is masked. User from the snapshot. */
 void api_put_preauth_key(struct jw *w, const struct snapshot *s, const struct preauth_key *k, const char *secret);
 void api_put_api_key(struct jw *w, const struct api_key *k);

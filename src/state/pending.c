@@ -140,7 +140,9 @@ static void make_room(struct draft *d, const struct machine_key *machine, const 
 	arena_free(&a);
 }
 
-static struct pending *fresh(struct draft *d, struct command *c, enum pending_kind kind, const struct ip_addr *source)
+/* auth_id NULL: a random one. */
+static struct pending *fresh(struct draft *d, struct command *c, enum pending_kind kind, const struct ip_addr *source,
+			     const char *auth_id)
 {
 	struct pending *p = pending_new();
 	uint8_t rnd[12];
@@ -148,6 +150,8 @@ static struct pending *fresh(struct draft *d, struct command *c, enum pending_ki
 	random_bytes(rnd, sizeof rnd);
 	memcpy(p->auth_id, AUTH_ID_PREFIX, sizeof AUTH_ID_PREFIX);
 	hex_encode(bytes_of(rnd, sizeof rnd), p->auth_id + strlen(AUTH_ID_PREFIX));
+	if (auth_id != NULL)
+		snprintf(p->auth_id, sizeof p->auth_id, "%s", auth_id);
 	p->tailnet = d->st->o.tailnet;
 	p->kind = kind;
 	p->created_ns = d->now_ns;
@@ -196,7 +200,14 @@ enum status pending_begin(struct draft *d, struct command *c, const struct state
 {
 	struct pending *old = same_login(d, r), *p;
 
-	(void)err;
+	if (r->auth_id != NULL && !auth_id_ok(r->auth_id)) {
+		err_set(err, "auth ID has invalid characters");
+		return ST_BAD_INPUT;
+	}
+	if (r->auth_id != NULL && tables_pending(&d->t, r->auth_id) != NULL) {
+		err_set(err, "%s waits already", r->auth_id);
+		return ST_CONFLICT;
+	}
 	c->r.outcome = REGISTER_LOGIN;
 	if (old != NULL) {
 		/* It asks again before anybody decided: the same entry, with what it says now. */
@@ -209,7 +220,7 @@ enum status pending_begin(struct draft *d, struct command *c, const struct state
 		free(p->hostname);
 	} else {
 		make_room(d, &r->machine, &r->source);
-		p = fresh(d, c, PENDING_LOGIN, &r->source);
+		p = fresh(d, c, PENDING_LOGIN, &r->source, r->auth_id);
 		p->machine = r->machine;
 		p->node_key = r->node_key;
 		free(p->hostname);
@@ -729,7 +740,7 @@ static enum status ssh_run(struct draft *d, struct command *c, struct err *err)
 		return ST_OK;
 	}
 	make_room(d, NULL, &r->source);
-	p = fresh(d, c, PENDING_SSH, &r->source);
+	p = fresh(d, c, PENDING_SSH, &r->source, NULL);
 	p->src = r->src;
 	p->dst = r->dst;
 	p->any_destination = r->any_destination;

@@ -363,6 +363,7 @@ enum status state_register(struct state *st, const struct state_register *r, sta
 	q->r = *r;
 	q->r.auth_key = arena_bytes_dup(c->a, r->auth_key);
 	q->r.hostinfo = (struct bytes){ 0, 0 };
+	q->r.auth_id = r->auth_id != NULL ? arena_strdup(c->a, r->auth_id) : NULL;
 	q->h = h;
 	c->by.who = "client";
 	return command_submit(st, c, err);

@@ -249,12 +249,13 @@ struct state_register {
 	bool ephemeral;
 	uint32_t cap;
 	struct ip_addr source;        /* of the connection, for fairness; IP_NONE if not known */
+	const char *auth_id;          /* the id that a new login gets, for tests; NULL: a random one */
 };
 /**
  * Everything a RegisterRequest without Followup may mean: logout, a known node again, with a key, or a new login.
  * Result: outcome, and node, user (NULL for tagged nodes) or auth_id.
  * Failures carry the words for RegisterResponse.Error: ST_DENIED (key unknown, used, expired, revoked; tags not
- * allowed), ST_CONFLICT (the node key is another machine's; ambiguous owner), ST_TOO_BIG (addresses or nodes are all
+ * allowed), ST_CONFLICT (the node key is another machine's; ambiguous owner; auth_id waits already), ST_TOO_BIG (addresses or nodes are all
  * given), ST_IO (nothing was changed), ST_UNCERTAIN (the client should ask again).
  */
 enum status state_register(struct state *st, const struct state_register *r, state_done_fn done, void *arg,

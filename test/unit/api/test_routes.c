@@ -203,6 +203,14 @@ static const struct api_case cases[] = {
 	{ "approve what does not wait", "POST", "/api/v1/auth/approve", "{\"authId\":\"hskey-authreq-0123456789abcdef01234567\"}", 404, NULL },
 	{ "reject what does not wait", "POST", "/api/v1/auth/reject", "{\"authId\":\"hskey-authreq-0123456789abcdef01234567\"}", 404, NULL },
 
+	{ "a login made by hand", "POST", "/api/v1/debug/node", "{\"user\":\"alice\",\"key\":\"hskey-authreq-0123456789abcdef01234567\",\"name\":\"n1\",\"routes\":[\"10.1.0.0/24\"]}", 200, "\"id\":\"0\"" },
+	{ "another under its id", "POST", "/api/v1/debug/node", "{\"user\":\"alice\",\"key\":\"hskey-authreq-0123456789abcdef01234567\",\"name\":\"n2\"}", 409, "waits already" },
+	{ "one for nobody", "POST", "/api/v1/debug/node", "{\"user\":\"nobody\",\"key\":\"hskey-authreq-0123456789abcdef01234568\"}", 404, "body.user" },
+	{ "one without an id", "POST", "/api/v1/debug/node", "{\"user\":\"alice\"}", 400, "body.key" },
+	{ "one with a route that is none", "POST", "/api/v1/debug/node", "{\"user\":\"alice\",\"key\":\"hskey-authreq-0123456789abcdef01234568\",\"routes\":[\"x\"]}", 400, "body.routes[0]" },
+	{ "admit it", "POST", "/api/v1/auth/register", "{\"user\":\"alice\",\"authId\":\"hskey-authreq-0123456789abcdef01234567\"}", 200, "\"availableRoutes\":[\"10.1.0.0/24\"]" },
+	{ "its name taken away", "DELETE", "/api/v1/node/1", NULL, 200, "{}" },
+
 	{ "no policy", "GET", "/api/v1/policy", NULL, 404, "acl policy not found" },
 	{ "a policy that does not parse", "PUT", "/api/v1/policy", "{\"policy\":\"{\"}", 400, "setting policy" },
 	{ "a policy", "PUT", "/api/v1/policy", "{\"policy\":\"{\\\"acls\\\":[]}\"}", 200, "acls" },
