@@ -2,7 +2,7 @@
  * cli/args.c -- find the command and its flags.
  *
  * Flags may stand anywhere: `--name value`, `--name=value`, `-n value`, `-nvalue`, `-n=value`; `--` ends them.
- * Unknown ones are errors, and the usage follows, as with any flag that does not parse.
+ * Unknown ones are errors. An error is one line (or one object with -o json), so that programmes can read it.
  */
 #include "cli/cli_priv.h"
 
@@ -231,41 +231,68 @@ static enum status descend(struct parse *p, const char *word, bool *taken)
 	return ST_OK;
 }
 
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Names the flags that are missing, in the order of the alphabet. */
+static enum status say_missing(struct cli_ctx *c, const char **names, size_t n)
+{
+	const char *all = "";
+
+	qsort(names, n, sizeof *names, by_text);
+	for (size_t i = 0; i < n; i++)
+		all = arena_printf(c->arena, "%s%s\"%s\"", all, i > 0 ? ", " : "", names[i]);
+	err_set(&c->err, "required flag(s) %s not set", all);
+	return ST_BAD_INPUT;
+}
+
 static enum status set_defaults_and_check(struct cli_ctx *c)
 {
-	struct buf missing;
+	const char *missing[CLI_FLAGS_MAX];
 	enum status s = ST_OK;
+	size_t n = 0;
 
-	buf_init(&missing, 1024);
 	for (size_t i = 0; i < flag_count(c->command) && s == ST_OK; i++) {
 		const struct cli_flag *f = &c->command->flags[i];
 
 		if (!c->values[i].given && f->def != NULL)
 			s = set_value(c, f, &c->values[i], f->def);
 		if (!c->values[i].given && f->required)
-			buf_printf(&missing, "%s\"%s\"", missing.n > 0 ? ", " : "", f->name);
+			missing[n++] = f->name;
 	}
-	if (s == ST_OK && missing.n > 0) {
-		err_set(&c->err, "required flag(s) %.*s not set", (int)missing.n, (char *)missing.p);
-		s = ST_BAD_INPUT;
+	return s == ST_OK && n > 0 ? say_missing(c, missing, n) : s;
+}
+
+static enum cli_format format_of(const char *o)
+{
+	if (o != NULL && strcmp(o, "json") == 0)
+		return CLI_JSON;
+	if (o != NULL && strcmp(o, "json-line") == 0)
+		return CLI_JSON_LINE;
+	return o != NULL && strcmp(o, "yaml") == 0 ? CLI_YAML : CLI_HUMAN;
+}
+
+/* The format that --output asks for, for an error met before it was read. */
+static enum cli_format format_ahead(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "-o") == 0 || strcmp(argv[i], "--output") == 0)
+			return format_of(i + 1 < argc ? argv[i + 1] : NULL);
+		if (strncmp(argv[i], "--output=", 9) == 0)
+			return format_of(argv[i] + 9);
+		if (strncmp(argv[i], "-o", 2) == 0)
+			return format_of(argv[i] + (argv[i][2] == '=' ? 3 : 2));
 	}
-	buf_release(&missing);
-	return s;
+	return CLI_HUMAN;
 }
 
 static void take_globals(struct parse *p)
 {
-	const char *o = p->globals[GLOBAL_OUTPUT].text;
-	struct cli_ctx *c = p->c;
-
-	c->config_path = p->globals[GLOBAL_CONFIG].text;
-	c->force = p->globals[GLOBAL_FORCE].on;
-	if (o != NULL && strcmp(o, "json") == 0)
-		c->format = CLI_JSON;
-	else if (o != NULL && strcmp(o, "json-line") == 0)
-		c->format = CLI_JSON_LINE;
-	else if (o != NULL && strcmp(o, "yaml") == 0)
-		c->format = CLI_YAML;
+	p->c->config_path = p->globals[GLOBAL_CONFIG].text;
+	p->c->force = p->globals[GLOBAL_FORCE].on;
+	p->c->format = format_of(p->globals[GLOBAL_OUTPUT].text);
 }
 
 static enum status walk(struct parse *p, int argc, char **argv)
@@ -309,9 +336,8 @@ enum status cli_parse(struct cli_ctx *c, int argc, char **argv)
 	s = walk(&p, argc, argv);
 	take_globals(&p);
 	if (s != ST_OK) {
+		c->format = format_ahead(argc, argv);
 		cli_error(c, c->err.text);
-		if (s == ST_BAD_INPUT)
-			cli_usage(c, c->command, p.path, stderr);
 		return s;
 	}
 	o = p.globals[GLOBAL_OUTPUT].text;
@@ -325,10 +351,8 @@ enum status cli_parse(struct cli_ctx *c, int argc, char **argv)
 		return ST_CLOSED;
 	}
 	s = set_defaults_and_check(c);
-	if (s != ST_OK) {
+	if (s != ST_OK)
 		cli_error(c, c->err.text);
-		cli_usage(c, c->command, p.path, stderr);
-	}
 	return s;
 }
 

@@ -95,6 +95,12 @@ const char *cli_str(struct json_object *o, const char *name);
 bool cli_bool(struct json_object *o, const char *name);
 struct json_object *cli_member(struct json_object *o, const char *name);
 
+/**
+ * A node, a pre-auth key, or a list of them, changed in place: where the API has no user and no key, objects with empty
+ * members, as the Go server's command line prints them. Returns its argument.
+ */
+struct json_object *cli_filled(struct json_object *o);
+
 /* http.c */
 /**
  * One request to the server's API.

@@ -51,7 +51,7 @@ enum status cli_preauth_list(struct cli_ctx *c)
 		return s;
 	keys = cli_member(out, "preAuthKeys");
 	if (c->format != CLI_HUMAN) {
-		cli_print(c, keys);
+		cli_print(c, cli_filled(keys));
 		return ST_OK;
 	}
 	t = cli_table_new(c, header, sizeof header / sizeof *header);
@@ -90,7 +90,7 @@ enum status cli_preauth_create(struct cli_ctx *c)
 	if (s != ST_OK)
 		return s;
 	key = cli_member(out, "preAuthKey");
-	cli_result(c, key, "%s", cli_str(key, "key"));
+	cli_result(c, cli_filled(key), "%s", cli_str(key, "key"));
 	return ST_OK;
 }
 

@@ -23,6 +23,14 @@ enum status cli_derp(struct cli_ctx *c)
 	return c->hooks->derp(c->n_args, c->args) == 0 ? ST_OK : ST_IO;
 }
 
+/* The names that download pages and the Go server use. */
+static const char *machine_name(const char *machine)
+{
+	if (strcmp(machine, "x86_64") == 0)
+		return "amd64";
+	return strcmp(machine, "aarch64") == 0 ? "arm64" : machine;
+}
+
 enum status cli_version(struct cli_ctx *c)
 {
 	struct json_object *o = cli_object(c), *go = json_object_new_object();
@@ -37,10 +45,10 @@ enum status cli_version(struct cli_ctx *c)
 	json_object_object_add(o, "go", go);
 	cli_put(go, "version", "C (" __VERSION__ ")");
 	cli_put(go, "os", "linux");
-	cli_put(go, "arch", u.machine);
+	cli_put(go, "arch", machine_name(u.machine));
 	json_object_object_add(o, "dirty", json_object_new_boolean(0));
 	cli_result(c, o, "headscale version %s\ncommit: %s\nbuild time: unknown\nbuilt with: C %s linux/%s\n",
-		   HEADSCALE_VERSION, HEADSCALE_COMMIT, __VERSION__, u.machine);
+		   HEADSCALE_VERSION, HEADSCALE_COMMIT, __VERSION__, machine_name(u.machine));
 	return ST_OK;
 }
 
@@ -58,6 +66,10 @@ enum status cli_configtest(struct cli_ctx *c)
 		fwrite(text.p, 1, text.n, stderr);
 	if (s != ST_OK)
 		err_set(&c->err, "configuration: %zu error(s)", report.n_errors);
+	if (s == ST_OK && config_unserved(config) != NULL) {
+		err_set(&c->err, "%s", config_unserved(config));
+		s = ST_UNSUPPORTED;
+	}
 	buf_release(&text);
 	config_report_release(&report);
 	config_free(&config);

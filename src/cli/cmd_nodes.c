@@ -73,7 +73,7 @@ enum status cli_nodes_list(struct cli_ctx *c)
 		return s;
 	nodes = cli_member(out, "nodes");
 	if (c->format != CLI_HUMAN) {
-		cli_print(c, nodes);
+		cli_print(c, cli_filled(nodes));
 		return ST_OK;
 	}
 	t = cli_table_new(c, header, sizeof header / sizeof *header);
@@ -100,7 +100,7 @@ enum status cli_nodes_routes(struct cli_ctx *c)
 
 	if (id->given) {
 		s = cli_call(c, "listing routes", "GET", arena_printf(c->arena, "/api/v1/node/%" PRIu64, id->number), NULL, &out);
-		if (s == ST_OK)
+		if (s == ST_OK && has_routes(cli_member(out, "node")))
 			json_object_array_add(shown, json_object_get(cli_member(out, "node")));
 	} else {
 		s = cli_call(c, "listing routes", "GET", "/api/v1/node", NULL, &out);
@@ -112,7 +112,7 @@ enum status cli_nodes_routes(struct cli_ctx *c)
 	if (s != ST_OK)
 		return s;
 	if (c->format != CLI_HUMAN) {
-		cli_print(c, shown);
+		cli_print(c, cli_filled(shown));
 		return ST_OK;
 	}
 	t = cli_table_new(c, header, sizeof header / sizeof *header);
@@ -140,7 +140,7 @@ static enum status admit(struct cli_ctx *c, const char *auth_id)
 	if (s != ST_OK)
 		return s;
 	node = cli_member(out, "node");
-	cli_result(c, node, "Node %s registered", cli_str(node, "givenName"));
+	cli_result(c, cli_filled(node), "Node %s registered", cli_str(node, "givenName"));
 	return ST_OK;
 }
 
@@ -211,7 +211,7 @@ enum status cli_nodes_expire(struct cli_ctx *c)
 	}
 	s = cli_call(c, "expiring node", "POST", node_path(c, "/expire"), body, &out);
 	if (s == ST_OK)
-		cli_result(c, cli_member(out, "node"), "%s", said);
+		cli_result(c, cli_filled(cli_member(out, "node")), "%s", said);
 	return s;
 }
 
@@ -227,7 +227,7 @@ enum status cli_nodes_rename(struct cli_ctx *c)
 	s = cli_call(c, "renaming node", "POST",
 		     node_path(c, arena_printf(c->arena, "/rename/%s", cli_escape(c, c->args[0]))), NULL, &out);
 	if (s == ST_OK)
-		cli_result(c, cli_member(out, "node"), "Node renamed");
+		cli_result(c, cli_filled(cli_member(out, "node")), "Node renamed");
 	return s;
 }
 
@@ -263,7 +263,7 @@ static enum status put_list(struct cli_ctx *c, const char *flag, const char *act
 	json_object_object_add(body, flag, list);
 	s = cli_call(c, action, "POST", node_path(c, tail), body, &out);
 	if (s == ST_OK)
-		cli_result(c, cli_member(out, "node"), "Node updated");
+		cli_result(c, cli_filled(cli_member(out, "node")), "Node updated");
 	return s;
 }
 
@@ -304,6 +304,6 @@ enum status cli_debug_create_node(struct cli_ctx *c)
 	json_object_object_add(body, "routes", list);
 	s = cli_call(c, "creating node", "POST", "/api/v1/debug/node", body, &out);
 	if (s == ST_OK)
-		cli_result(c, cli_member(out, "node"), "Node created");
+		cli_result(c, cli_filled(cli_member(out, "node")), "Node created");
 	return s;
 }

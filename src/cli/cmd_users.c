@@ -49,7 +49,7 @@ static enum status query(struct cli_ctx *c, const char *action, struct json_obje
 
 enum status cli_users_list(struct cli_ctx *c)
 {
-	static const char *const header[] = { "ID", "Name", "Username", "Email", "Role", "Created" };
+	static const char *const header[] = { "ID", "Name", "Username", "Email", "Created", "Role" };
 	struct json_object *users = NULL;
 	struct cli_table *t;
 	enum status s = query(c, "listing users", &users);
@@ -68,10 +68,32 @@ enum status cli_users_list(struct cli_ctx *c)
 		cli_table_cell(t, cli_str(u, "displayName"));
 		cli_table_cell(t, cli_str(u, "name"));
 		cli_table_cell(t, cli_str(u, "email"));
-		cli_table_cell(t, cli_str(u, "role"));
 		cli_table_cell(t, cli_time(c, cli_str(u, "createdAt"), ""));
+		cli_table_cell(t, cli_str(u, "role"));
 	}
 	cli_table_print(t);
+	return ST_OK;
+}
+
+/* Is it the one user that --identifier and --name mean? With both given, both must fit. */
+static enum status only_one(struct cli_ctx *c, struct json_object *users)
+{
+	const struct cli_value *id = cli_flag(c, "identifier"), *name = cli_flag(c, "name");
+	struct json_object *u;
+
+	if (json_object_array_length(users) == 0) {
+		err_set(&c->err, "no user matches; `headscale users list` shows them");
+		return ST_NOT_FOUND;
+	}
+	if (json_object_array_length(users) > 1) {
+		err_set(&c->err, "multiple users match query, specify an ID");
+		return ST_CONFLICT;
+	}
+	u = json_object_array_get_idx(users, 0);
+	if (id->given && name->given && strcmp(cli_str(u, "name"), name->text) != 0) {
+		err_set(&c->err, "user %s is \"%s\", not \"%s\": nothing was changed", id->text, cli_str(u, "name"), name->text);
+		return ST_CONFLICT;
+	}
 	return ST_OK;
 }
 
@@ -86,18 +108,11 @@ static enum status the_user(struct cli_ctx *c, struct json_object **user_out)
 		return ST_BAD_INPUT;
 	}
 	s = query(c, "looking up user", &users);
-	if (s != ST_OK)
-		return s;
-	if (json_object_array_length(users) == 0) {
-		err_set(&c->err, "no user matches; `headscale users list` shows them");
-		return ST_NOT_FOUND;
-	}
-	if (json_object_array_length(users) > 1) {
-		err_set(&c->err, "multiple users match query, specify an ID");
-		return ST_CONFLICT;
-	}
-	*user_out = json_object_array_get_idx(users, 0);
-	return ST_OK;
+	if (s == ST_OK)
+		s = only_one(c, users);
+	if (s == ST_OK)
+		*user_out = json_object_array_get_idx(users, 0);
+	return s;
 }
 
 enum status cli_users_destroy(struct cli_ctx *c)

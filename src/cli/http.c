@@ -9,6 +9,7 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -244,7 +245,7 @@ enum status cli_call(struct cli_ctx *c, const char *action, const char *method, 
 		err_set(&c->err, "the answer is no JSON; is this a headscale server?");
 		s = ST_BAD_INPUT;
 	}
-	if (s != ST_OK && strncmp(c->err.text, action, strlen(action)) != 0) /* the server's words begin with it as a rule */
+	if (s != ST_OK && strncasecmp(c->err.text, action, strlen(action)) != 0) /* the server's words begin with it as a rule */
 		err_prefix(&c->err, "%s", action);
 	if (s == ST_OK)
 		*out = tree;

@@ -2,7 +2,8 @@
  * cli/output.c -- results as tables for people, as JSON or YAML for programmes.
  *
  * JSON members come in alphabetical order. YAML keys are the same names in lower case ("givenname"),
- * which is how the Go server's command line spells them.
+ * which is how the Go server's command line spells them; names that begin with a capital are its own ("Result") and stay.
+ * Members that are times are YAML timestamps, bare; other texts that look like one are quoted.
  */
 #include "cli/cli_priv.h"
 
@@ -13,6 +14,7 @@
 #include <unistd.h>
 #include <yaml.h>
 
+#include "base/clock.h"
 #include "base/json_out.h"
 
 struct member {
@@ -150,6 +152,37 @@ static bool needs_quotes(const char *s)
 	return *end == '\0' || (isdigit((unsigned char)s[0]) && strlen(s) >= 10 && s[4] == '-');
 }
 
+static bool is_time(const char *key, struct json_object *value)
+{
+	static const char *const names[] = { "createdAt", "updatedAt", "expiry", "expiration", "lastSeen", "time" };
+	int64_t ns;
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (strcmp(key, names[i]) == 0 && json_object_is_type(value, json_type_string))
+			return rfc3339_parse(bytes_of_str(json_object_get_string(value)), &ns) == ST_OK;
+	return false;
+}
+
+/* The key as it is spelled in YAML, in `out`. */
+static void yaml_key(const char *name, char *out, size_t size)
+{
+	size_t k = 0;
+
+	for (; name[k] != '\0' && k < size - 1; k++)
+		out[k] = isupper((unsigned char)name[0]) ? name[k] : (char)tolower((unsigned char)name[k]);
+	out[k] = '\0';
+}
+
+static void yaml_empty_list(yaml_emitter_t *e)
+{
+	yaml_event_t ev;
+
+	yaml_sequence_start_event_initialize(&ev, NULL, NULL, 1, YAML_FLOW_SEQUENCE_STYLE);
+	yaml_emitter_emit(e, &ev);
+	yaml_sequence_end_event_initialize(&ev);
+	yaml_emitter_emit(e, &ev);
+}
+
 static void put_yaml(yaml_emitter_t *e, struct json_object *o)
 {
 	struct member *m;
@@ -163,13 +196,14 @@ static void put_yaml(yaml_emitter_t *e, struct json_object *o)
 		yaml_emitter_emit(e, &ev);
 		n = sorted_members(o, &m);
 		for (size_t i = 0; i < n; i++) {
-			size_t k = 0;
-
-			for (; m[i].name[k] != '\0' && k < sizeof key - 1; k++)
-				key[k] = (char)tolower((unsigned char)m[i].name[k]);
-			key[k] = '\0';
+			yaml_key(m[i].name, key, sizeof key);
 			yaml_scalar(e, key, false);
-			put_yaml(e, m[i].value);
+			if (is_time(m[i].name, m[i].value))
+				yaml_scalar(e, json_object_get_string(m[i].value), false);
+			else if (m[i].value == NULL && strcmp(m[i].name, "aclTags") == 0)
+				yaml_empty_list(e); /* a list is one in YAML also where the JSON says null */
+			else
+				put_yaml(e, m[i].value);
 		}
 		free(m);
 		yaml_mapping_end_event_initialize(&ev);
@@ -425,6 +459,59 @@ bool cli_bool(struct json_object *o, const char *name)
 	struct json_object *v = cli_member(o, name);
 
 	return v != NULL && json_object_get_boolean(v);
+}
+
+/* What stands where the API says null, so that scripts may look inside without asking first. */
+static struct json_object *no_user(void)
+{
+	static const char *const names[] = { "displayName", "email", "id", "name", "profilePicUrl", "provider", "providerId", "role" };
+	struct json_object *u = json_object_new_object();
+
+	cli_put(u, "createdAt", "0001-01-01T00:00:00Z");
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		cli_put(u, names[i], "");
+	return u;
+}
+
+static struct json_object *no_key(void)
+{
+	static const char *const flags[] = { "ephemeral", "reusable", "used" };
+	struct json_object *k = json_object_new_object();
+
+	json_object_object_add(k, "aclTags", NULL);
+	json_object_object_add(k, "createdAt", NULL);
+	json_object_object_add(k, "expiration", NULL);
+	for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+		json_object_object_add(k, flags[i], json_object_new_boolean(0));
+	cli_put(k, "id", "");
+	cli_put(k, "key", "");
+	json_object_object_add(k, "user", NULL);
+	return k;
+}
+
+static void fill(struct json_object *o)
+{
+	struct json_object *key = NULL;
+
+	if (!json_object_is_type(o, json_type_object))
+		return;
+	if (json_object_object_get_ex(o, "preAuthKey", &key) && key == NULL)
+		json_object_object_add(o, "preAuthKey", no_key());
+	if (cli_member(o, "preAuthKey") != NULL)
+		fill(cli_member(o, "preAuthKey"));
+	if (json_object_object_get_ex(o, "user", &key) && key == NULL)
+		json_object_object_add(o, "user", no_user());
+}
+
+struct json_object *cli_filled(struct json_object *o)
+{
+	if (!json_object_is_type(o, json_type_array)) {
+		fill(o);
+		return o;
+	}
+	for (size_t i = 0; i < json_object_array_length(o); i++)
+		fill(json_object_array_get_idx(o, i));
+	return o;
 }
 
 static void put_tree(void *tree)

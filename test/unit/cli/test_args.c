@@ -74,6 +74,7 @@ static void mistakes_are_named(void **state)
 		const char *line, *says;
 	} cases[] = {
 		{ "headscale nodes delete", "required flag(s) \"identifier\" not set" },
+		{ "headscale debug create-node", "required flag(s) \"key\", \"name\", \"user\" not set" },
 		{ "headscale nodes delete -i -1", "invalid argument" },
 		{ "headscale nodes delete --wrong", "unknown flag: --wrong" },
 		{ "headscale nodes delete -i", "flag needs an argument" },

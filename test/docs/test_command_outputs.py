@@ -1,0 +1,123 @@
+"""Every command against what scripts written for the Go server (0.30) read: columns, members and their types, exit status.
+
+The tables hold what that server's command line prints. Ours may print more columns at the end and more members, never
+others in their place.
+"""
+import json
+import re
+
+import pytest
+
+TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"
+AUTH = "hskey-authreq-0123456789abcdef0123456"  # and one digit
+
+COLUMNS = {
+    "users list": "ID Name Username Email Created",
+    "nodes list": "ID Hostname Name MachineKey NodeKey User Tags IP-addresses Ephemeral Last-seen Expiration Connected Expired",
+    "nodes list-routes": "ID Hostname Approved Available Serving-(Primary)",
+    "preauthkeys list": "ID Key/Prefix Reusable Ephemeral Used Expiration Created Owner",
+    "apikeys list": "ID Prefix Expiration Created",
+}
+
+USER = {"createdAt": str, "displayName": str, "email": str, "id": str, "name": str, "profilePicUrl": str, "provider": str,
+        "providerId": str}
+KEY = {"aclTags": list, "createdAt": str, "ephemeral": bool, "expiration": str, "id": str, "key": str, "reusable": bool,
+       "used": bool, "user": dict}
+NODE = {"approvedRoutes": list, "availableRoutes": list, "createdAt": str, "discoKey": str, "givenName": str, "id": str,
+        "ipAddresses": list, "lastSeen": str, "machineKey": str, "name": str, "nodeKey": str, "online": bool,
+        "preAuthKey": dict, "registerMethod": str, "subnetRoutes": list, "tags": list, "user": dict}
+API_KEY = {"createdAt": str, "expiration": str, "id": str, "prefix": str}
+
+
+def fits(value, shape):
+    for name, kind in shape.items():
+        assert isinstance(value[name], kind), (name, value)
+
+
+@pytest.fixture
+def busy(server):
+    """A server with a user, a node, and a key of each kind."""
+    server.run("users", "create", "anna")
+    server.run("debug", "create-node", "--name", "Anna's box", "-u", "anna", "-k", AUTH + "1", "-r", "10.0.0.0/24")
+    server.run("auth", "register", "-u", "anna", "--auth-id", AUTH + "1")
+    server.run("preauthkeys", "create", "-u", "1")
+    server.run("apikeys", "create")
+    return server
+
+
+@pytest.mark.parametrize("command", COLUMNS)
+def test_columns_stand_where_scripts_count_them(busy, command):
+    header, *rows = busy.run(*command.split()).stdout.split("\n")
+    names = [c.strip().replace(" ", "-") for c in header.split("|")]
+    assert names[:len(COLUMNS[command].split())] == COLUMNS[command].split()
+    assert rows[0].count("|") == header.count("|") and rows[0].startswith(("1 ", "2 "))
+
+
+def test_members_have_names_and_types_that_scripts_read(busy):
+    for command, shape in (("users list", USER), ("nodes list", NODE), ("nodes list-routes", NODE), ("preauthkeys list", KEY),
+                           ("apikeys list", API_KEY)):
+        for value in busy.json(*command.split()):
+            fits(value, shape)
+    fits(busy.json("users", "create", "berta"), USER)
+    fits(busy.json("users", "rename", "-i", "2", "-r", "bert"), USER)
+    fits(busy.json("preauthkeys", "create", "--tags", "tag:x"), KEY)
+    for change in (["rename", "desk"], ["approve-routes", "-r", "10.0.0.0/24"], ["expire", "-d"],
+                   ["expire", "-e", "2099-01-01T00:00:00Z"], ["expire"]):
+        fits(busy.json("nodes", change[0], "-i", "1", *change[1:]), NODE)
+    assert isinstance(busy.json("apikeys", "create"), str)
+    assert busy.json("health") == {"databaseConnectivity": True}
+
+
+def test_where_there_is_no_key_and_no_user_are_empty_ones(busy):
+    key = busy.json("nodes", "list")[0]["preAuthKey"]
+    assert key["id"] == key["key"] == "" and key["user"]["name"] == "" and key["expiration"] is None
+    assert busy.json("preauthkeys", "create", "--tags", "tag:x")["user"]["createdAt"] == "0001-01-01T00:00:00Z"
+
+
+def test_what_only_succeeds_says_so_in_these_words(busy):
+    for words, said in (("preauthkeys expire -i 1", {}), ("preauthkeys delete -i 1", {}), ("apikeys expire -i 2", {}),
+                        ("apikeys delete -i 2", {}), ("nodes delete -i 1 --force", {"Result": "Node deleted"}),
+                        ("users destroy -i 1 --force", {})):
+        assert busy.json(*words.split()) == said, words
+    busy.run("users", "create", "anna")
+    p = busy.run("users", "destroy", "-n", "anna", "-o", "yaml", stdin="n\n")
+    assert p.stdout == "Result: User not destroyed\n" and p.stderr.endswith("[y/n] ")
+
+
+def test_yaml_has_times_as_timestamps_and_ids_as_texts(busy):
+    text = busy.run("nodes", "list", "-o", "yaml").stdout
+    assert re.search(rf"^  createdat: {TIME}$", text, re.M) and re.search('^  id: "1"$', text, re.M)
+    assert "name: Anna's box" in text and re.search(r"^    acltags: \[\]$", text, re.M)
+
+
+def test_an_error_is_one_object_and_nothing_else(busy):
+    for words in ("nodes delete", "nodes delete -i x", "nodes list --nothing", "users destroy -i 99 --force", "nothing"):
+        p = busy.run(*words.split(), "-o", "json", check=False)
+        assert p.returncode == 1 and p.stdout == "" and set(json.loads(p.stderr)) == {"error"}, words
+    p = busy.run("debug", "create-node", check=False)
+    assert p.stderr == 'Error: required flag(s) "key", "name", "user" not set\n'
+
+
+def test_an_id_and_a_name_must_mean_the_same_user(busy):
+    busy.run("users", "create", "berta")
+    p = busy.run("users", "destroy", "-i", "1", "-n", "berta", "--force", check=False)
+    assert p.returncode == 1 and 'user 1 is "anna", not "berta"' in p.stderr
+    assert [u["name"] for u in busy.json("users", "list")] == ["anna", "berta"]
+
+
+def test_a_waiting_login_made_by_hand_is_admitted_like_any(server):
+    server.run("users", "create", "anna")
+    create = ["debug", "create-node", "--name", "box", "-u", "anna", "-r", "10.0.0.0/24,10.1.0.0/24"]
+    assert server.run(*create, "-k", AUTH + "1").stdout == "Node created\n"
+    shown = server.json(*create, "-k", AUTH + "2")
+    fits(shown, NODE)
+    assert shown["id"] == "0" and shown["availableRoutes"] == ["10.0.0.0/24", "10.1.0.0/24"]
+    assert shown["registerMethod"] == "REGISTER_METHOD_UNSPECIFIED" and shown["user"]["name"] == "anna"
+    for key, says in (("nonsense", "invalid prefix"), (AUTH, "invalid length"), (AUTH + "1", "waits already"), (AUTH + "g", "characters")):
+        p = server.run(*create, "-k", key, check=False)
+        assert p.returncode == 1 and says in p.stderr, key
+    assert server.json("nodes", "list") == []
+    # By the older command, with the bare id.
+    assert server.run("nodes", "register", "-u", "anna", "-k", AUTH[-23:] + "1").stdout == "Node box registered\n"
+    assert server.run("auth", "register", "-u", "anna", "--auth-id", AUTH + "2").stdout == "Node box-1 registered\n"
+    assert [n["availableRoutes"] for n in server.json("nodes", "list")] == [["10.0.0.0/24", "10.1.0.0/24"]] * 2
