@@ -316,3 +316,59 @@ void cfg_check(struct loader *l)
 	check_oidc(l);
 	check_tuning(l);
 }
+
+/* ---- what decides nothing ---- */
+
+static bool asks_for_more(struct loader *l, const struct idle_key *idle)
+{
+	int i = cfg_key_find(idle->name);
+	const bool *value = cfg_member_of(l->c, cfg_keys[i].off);
+
+	if (!config_key_is_set(l->c, idle->name) || l->c->priv->origin[i].bad)
+		return false;
+	return !idle->same || *value != !strcmp(idle->same, "true");
+}
+
+/* A variable that is none, but so near to one that it was meant to be it. */
+static void check_variable(struct loader *l, const char *variable)
+{
+	static const char *const others[] = { "HEADSCALE_CONFIG" };
+	size_t n = strcspn(variable, "=");
+	char name[KEY_ENV_MAX], known[KEY_ENV_MAX];
+	const char *guess;
+
+	if (strncmp(variable, "HEADSCALE_", 10) || n >= sizeof name || !variable[n] || !variable[n + 1])
+		return;
+	memcpy(name, variable, n);
+	name[n] = 0;
+	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+		if (!strcmp(name, others[i]))
+			return;
+	}
+	guess = cfg_variable_suggest(name, known);
+	if (guess)
+		cfg_problem(l->report, CONFIG_WARNING, &(struct spot){ name, 0, 0, "", "" },
+			    "unknown variable, it is not used; did you mean %s?", guess);
+}
+
+void cfg_check_idle(struct loader *l)
+{
+	for (size_t i = 0; i < cfg_idle_keys_n; i++) {
+		const struct idle_key *idle = &cfg_idle_keys[i];
+
+		if (asks_for_more(l, idle))
+			warning(idle->name, "%s has no effect: %s", idle->name, idle->why);
+	}
+	for (size_t i = 0; l->src->env && l->src->env[i]; i++)
+		check_variable(l, l->src->env[i]);
+}
+
+const char *config_unserved(const struct config *c)
+{
+	if (c->database.type == CONFIG_DATABASE_POSTGRES)
+		return "database.type: postgres is not served by this version; use sqlite. A PostgreSQL database of the Go "
+		       "headscale is taken over only after it was brought into an SQLite one of the same version";
+	if (c->server.replica.enabled)
+		return "server.replica: several replicas are not served by this version";
+	return NULL;
+}

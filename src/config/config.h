@@ -333,6 +333,9 @@ enum status config_load(const struct config_source *src, struct config **config_
 /** Wipe the secrets, release, clear *c. Accepts NULL inside. */
 void config_free(struct config **c);
 
+/** What this version cannot start with, in words for the operator; NULL: nothing. Static. */
+const char *config_unserved(const struct config *c);
+
 /* ---- keys by name ---- */
 
 #define CONFIG_KEYS_MAX 192 /* more than there are */
@@ -349,17 +352,32 @@ bool config_key_is_set(const struct config *c, const char *key);
 /** Where a key was set: the file's path or the variable's name, and the line (0 for a variable). NULL: not set. */
 const char *config_key_origin(const struct config *c, const char *key, unsigned *line_out);
 
-/** Can a change of this key be taken over by a running server? false for names that are none. */
-bool config_key_is_live(const char *key);
+/* What becomes of a changed key at a reload. */
+enum config_reload {
+	CONFIG_RELOAD_LIVE,    /* a running server takes it over */
+	CONFIG_RELOAD_RESTART, /* it waits for a restart */
+	CONFIG_RELOAD_IDLE,    /* it decides nothing; config_load() says so */
+};
+
+/** CONFIG_RELOAD_IDLE for names that are none. */
+enum config_reload config_key_reload(const char *key);
 
 struct config_change {
 	const char *key; /* static */
-	bool live;	 /* as config_key_is_live */
+	enum config_reload reload;
 };
 
 /** The keys whose effective values differ, in the order of config_key_name; returns their number. */
 size_t config_diff(const struct config *a, const struct config *b,
 		   struct config_change changes_out[static CONFIG_KEYS_MAX]);
+
+/**
+ * What a running server goes on with after a reload: the CONFIG_RELOAD_LIVE keys of `next`, all others of `started`. A key
+ * thus does at a reload what its class says, whoever reads it.
+ *
+ * Returned (config_free); it borrows from both, which must outlive it.
+ */
+struct config *config_overlay(const struct config *started, const struct config *next) MUST_CHECK;
 
 /** The effective configuration as a JSON object, nested as in the file; secrets are written as "***" or "". */
 void config_write_json(const struct config *c, struct jw *w);

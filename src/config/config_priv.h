@@ -17,6 +17,7 @@ struct origin {
 
 struct config_priv {
 	struct arena *arena; /* holds the config itself */
+	bool borrows;	     /* an overlay: its texts are others' */
 	struct origin origin[CONFIG_KEYS_MAX];
 };
 
@@ -64,6 +65,9 @@ const char *cfg_url_parse(struct arena *arena, const char *text, struct config_u
 
 /** A domain name of letters, digits, - and _ with at most 253 characters. */
 bool cfg_is_domain(const char *s);
+
+/** Keys that are set and decide nothing, and variables that are nearly the name of one: a warning each. */
+void cfg_check_idle(struct loader *l);
 
 /** The rules between keys, and secrets from files. */
 void cfg_check(struct loader *l);

@@ -9,11 +9,13 @@ const char *config_key_name(size_t i)
 	return i < cfg_keys_n ? cfg_keys[i].name : NULL;
 }
 
-bool config_key_is_live(const char *key)
+enum config_reload config_key_reload(const char *key)
 {
 	int i = cfg_key_find(key);
 
-	return i >= 0 && (cfg_keys[i].flags & KEY_LIVE);
+	if (i < 0 || cfg_idle_key_find(key))
+		return CONFIG_RELOAD_IDLE;
+	return cfg_keys[i].flags & KEY_LIVE ? CONFIG_RELOAD_LIVE : CONFIG_RELOAD_RESTART;
 }
 
 static bool in_section(const char *key, const char *section)
@@ -153,9 +155,34 @@ size_t config_diff(const struct config *a, const struct config *b,
 
 	for (size_t i = 0; i < cfg_keys_n; i++) {
 		if (!same(&cfg_keys[i], a, b))
-			changes_out[n++] = (struct config_change){ cfg_keys[i].name, cfg_keys[i].flags & KEY_LIVE };
+			changes_out[n++] =
+			    (struct config_change){ cfg_keys[i].name, config_key_reload(cfg_keys[i].name) };
 	}
 	return n;
+}
+
+struct config *config_overlay(const struct config *started, const struct config *next)
+{
+	struct arena *arena = arena_new();
+	struct config *c = ARENA_NEW(arena, struct config);
+	struct config_priv *priv = ARENA_NEW(arena, struct config_priv);
+
+	*c = *started;
+	*priv = *started->priv;
+	priv->arena = arena;
+	priv->borrows = true;
+	c->priv = priv;
+	for (size_t i = 0; i < cfg_keys_n; i++) {
+		const struct key *k = &cfg_keys[i];
+
+		if (config_key_reload(k->name) != CONFIG_RELOAD_LIVE)
+			continue;
+		memcpy(cfg_member_of(c, k->off), cfg_member_of_const(next, k->off), cfg_kind_size(k->kind));
+		if (k->off_n)
+			memcpy(cfg_member_of(c, k->off_n), cfg_member_of_const(next, k->off_n), sizeof(size_t));
+		priv->origin[i] = next->priv->origin[i];
+	}
+	return c;
 }
 
 /* ---- writing out ---- */

@@ -21,25 +21,25 @@
 /* name, member, default, flags */
 #define PLAIN(k, kind, m, d, f)                                                                                        \
 	{                                                                                                              \
-		k, kind, AT(m), 0, d, f, 0, 0, NULL, NULL                                                              \
+		k, kind, AT(m), 0, d, f, 0, 0, NULL, NULL, #m                                                          \
 	}
 #define STR(k, m, d, f)	 PLAIN(k, KEY_STR, m, d, f)
 #define BOOL(k, m, d, f) PLAIN(k, KEY_BOOL, m, d, f)
 #define INT(k, m, d, f, ...)                                                                                           \
 	{                                                                                                              \
-		k, KEY_INT, AT(m), 0, d, f, __VA_ARGS__, NULL, NULL                                                    \
+		k, KEY_INT, AT(m), 0, d, f, __VA_ARGS__, NULL, NULL, #m                                                \
 	} /* ..., min, max */
 #define DUR(k, m, d, f, ...)                                                                                           \
 	{                                                                                                              \
-		k, KEY_DURATION, AT(m), 0, d, f, __VA_ARGS__, NULL, NULL                                               \
+		k, KEY_DURATION, AT(m), 0, d, f, __VA_ARGS__, NULL, NULL, #m                                           \
 	}
 #define ENUM(k, m, d, f, w, c)                                                                                         \
 	{                                                                                                              \
-		k, KEY_ENUM, AT(m), 0, d, f, 0, 0, w, c                                                                \
+		k, KEY_ENUM, AT(m), 0, d, f, 0, 0, w, c, #m                                                            \
 	}
 #define COUNTED(k, kind, m, f)                                                                                         \
 	{                                                                                                              \
-		k, kind, AT(m), AT(m##_n), NULL, f, 0, 0, NULL, NULL                                                   \
+		k, kind, AT(m), AT(m##_n), NULL, f, 0, 0, NULL, NULL, #m                                               \
 	}
 
 static const struct key_word allocation_words[] = { { "sequential", CONFIG_ALLOCATION_SEQUENTIAL },
@@ -73,12 +73,12 @@ const struct key cfg_keys[] = {
 	PLAIN("trusted_proxies", KEY_PREFIXES, trusted_proxies, NULL, 0),
 	STR("unix_socket", unix_socket, "/var/run/headscale/headscale.sock", KEY_CLIENT),
 	PLAIN("unix_socket_permission", KEY_MODE, unix_socket_permission, "0700", 0),
-	BOOL("disable_check_updates", disable_check_updates, "false", KEY_LIVE | KEY_CLIENT),
+	BOOL("disable_check_updates", disable_check_updates, "false", 0),
 
 	STR("noise.private_key_path", noise.private_key_path, NULL, KEY_BESIDE),
 
-	PLAIN("prefixes.v4", KEY_PREFIX_V4, prefixes.v4, NULL, 0),
-	PLAIN("prefixes.v6", KEY_PREFIX_V6, prefixes.v6, NULL, 0),
+	PLAIN("prefixes.v4", KEY_PREFIX_V4, prefixes.v4, NULL, KEY_LIVE),
+	PLAIN("prefixes.v6", KEY_PREFIX_V6, prefixes.v6, NULL, KEY_LIVE),
 	ENUM("prefixes.allocation", prefixes.allocation, "sequential", KEY_LIVE, allocation_words,
 	     "invalid prefix allocation strategy, allowed options: sequential, random"),
 
@@ -147,13 +147,13 @@ const struct key cfg_keys[] = {
 	STR("policy.path", policy.path, NULL, KEY_BESIDE),
 
 	BOOL("dns.magic_dns", dns.magic_dns, "true", KEY_LIVE),
-	PLAIN("dns.base_domain", KEY_DOMAIN, dns.base_domain, NULL, 0),
+	PLAIN("dns.base_domain", KEY_DOMAIN, dns.base_domain, NULL, KEY_LIVE),
 	BOOL("dns.override_local_dns", dns.override_local_dns, "true", KEY_LIVE),
 	PLAIN("dns.nameservers.global", KEY_RESOLVERS, dns.nameservers_global, NULL, KEY_LIVE),
 	COUNTED("dns.nameservers.split", KEY_SPLIT, dns.nameservers_split, KEY_LIVE),
 	PLAIN("dns.search_domains", KEY_DOMAINS, dns.search_domains, NULL, KEY_LIVE),
 	COUNTED("dns.extra_records", KEY_RECORDS, dns.extra_records, KEY_LIVE),
-	STR("dns.extra_records_path", dns.extra_records_path, NULL, 0),
+	STR("dns.extra_records_path", dns.extra_records_path, NULL, KEY_LIVE),
 
 	BOOL("oidc.only_start_if_oidc_is_available", oidc.only_start_if_oidc_is_available, "true", 0),
 	STR("oidc.issuer", oidc.issuer, NULL, 0),
@@ -191,7 +191,7 @@ const struct key cfg_keys[] = {
 	DUR("tuning.notifier_send_timeout", tuning.notifier_send_timeout_ns, "800ms", 0, ANY),
 
 	INT("server.loops", server.loops, "0", 0, 0, 256),
-	PLAIN("server.tailnet", KEY_DOMAIN, server.tailnet, NULL, 0),
+	PLAIN("server.tailnet", KEY_DOMAIN, server.tailnet, NULL, KEY_LIVE),
 	STR("server.user", server.user, NULL, 0),
 	BOOL("server.console", server.console, "true", 0),
 	DUR("server.map_keepalive", server.map_keepalive_ns, "50s", 0, 5 * S, 110 * S),
@@ -209,7 +209,7 @@ const struct key cfg_keys[] = {
 	INT("server.limits.request_body_bytes", server.limits.request_body_bytes, "1048576", 0, 16384, 1 << 28),
 	INT("server.limits.map_request_bytes", server.limits.map_request_bytes, "262144", 0, 16384, 1 << 24),
 	INT("server.limits.policy_bytes", server.limits.policy_bytes, "4194304", 0, 16384, 1 << 28),
-	INT("server.limits.stream_buffer_bytes", server.limits.stream_buffer_bytes, "1048576", 0, 65536,
+	INT("server.limits.stream_buffer_bytes", server.limits.stream_buffer_bytes, "262144", 0, 65536,
 	    1 << 28),
 	DUR("server.timeouts.handshake", server.timeouts.handshake_ns, "10s", 0, S, HOUR),
 	DUR("server.timeouts.header", server.timeouts.header_ns, "10s", 0, S, HOUR),
@@ -219,13 +219,46 @@ const struct key cfg_keys[] = {
 	DUR("server.timeouts.shutdown", server.timeouts.shutdown_ns, "10s", 0, 0, HOUR),
 	INT("server.relay.max_connections", server.relay.max_connections, "65536", 0, 1, 4000000),
 	INT("server.relay.bytes_per_second", server.relay.bytes_per_second, "0", 0, 0, INT64_C(1) << 40),
-	INT("server.relay.queue_frames", server.relay.queue_frames, "32", 0, 4, 4096),
+	INT("server.relay.queue_frames", server.relay.queue_frames, "256", 0, 4, 4096),
 	BOOL("server.replica.enabled", server.replica.enabled, "false", 0),
 	STR("server.replica.name", server.replica.name, NULL, 0),
 	DUR("server.replica.lease", server.replica.lease_ns, "15s", 0, 2 * S, HOUR),
 };
 const size_t cfg_keys_n = sizeof cfg_keys / sizeof cfg_keys[0];
 _Static_assert(sizeof cfg_keys / sizeof cfg_keys[0] < CONFIG_KEYS_MAX, "callers size arrays by it");
+
+#define GO_ENGINE "it is a setting of the Go server's engine, and changes reach clients as they happen; remove it"
+#define NO_POSTGRES "databases are SQLite files in this version"
+#define NO_REPLICA "one server serves a database in this version"
+
+const struct idle_key cfg_idle_keys[] = {
+	{ "disable_check_updates", "true", "no newer release is ever looked for; set it to true" },
+	{ "database.gorm.prepare_stmt", "true", "statements are always prepared; set it to true" },
+	{ "database.gorm.parameterized_queries", "true", "values never stand in the log of statements; set it to true" },
+	{ "database.gorm.skip_err_record_not_found", "true", "what is not found is never logged as an error; set it to true" },
+	{ "database.sqlite.write_ahead_log", "true", "the write-ahead log is always on; set it to true" },
+	{ "database.postgres.host", NULL, NO_POSTGRES },
+	{ "database.postgres.port", NULL, NO_POSTGRES },
+	{ "database.postgres.user", NULL, NO_POSTGRES },
+	{ "database.postgres.name", NULL, NO_POSTGRES },
+	{ "database.postgres.pass", NULL, NO_POSTGRES },
+	{ "database.postgres.pass_path", NULL, NO_POSTGRES },
+	{ "database.postgres.ssl", NULL, NO_POSTGRES },
+	{ "database.postgres.max_open_conns", NULL, NO_POSTGRES },
+	{ "database.postgres.max_idle_conns", NULL, NO_POSTGRES },
+	{ "database.postgres.conn_max_idle_time_secs", NULL, NO_POSTGRES },
+	{ "tuning.batch_change_delay", NULL, GO_ENGINE },
+	{ "tuning.batcher_workers", NULL, GO_ENGINE },
+	{ "tuning.node_mapsession_buffered_chan_size", NULL, GO_ENGINE },
+	{ "tuning.node_store_batch_size", NULL, GO_ENGINE },
+	{ "tuning.node_store_batch_timeout", NULL, GO_ENGINE },
+	{ "tuning.notifier_send_timeout", NULL, GO_ENGINE },
+	{ "server.console", "false", "there is no web console in this version; set it to false" },
+	{ "server.limits.failed_logins_per_minute", NULL, "failed logins are not counted by address in this version; remove it" },
+	{ "server.replica.name", NULL, NO_REPLICA },
+	{ "server.replica.lease", NULL, NO_REPLICA },
+};
+const size_t cfg_idle_keys_n = sizeof cfg_idle_keys / sizeof cfg_idle_keys[0];
 
 #define POLICY_HINT                                                                                                    \
 	"Set \"randomizeClientPort\": true in the policy (policy.path, or the database with policy.mode: database), "  \
@@ -282,6 +315,45 @@ const struct old_key *cfg_old_key_find(const char *name)
 			return &cfg_old_keys[i];
 	}
 	return NULL;
+}
+
+const struct idle_key *cfg_idle_key_find(const char *name)
+{
+	for (size_t i = 0; i < cfg_idle_keys_n; i++) {
+		if (!strcmp(cfg_idle_keys[i].name, name))
+			return &cfg_idle_keys[i];
+	}
+	return NULL;
+}
+
+size_t cfg_kind_size(enum key_kind kind)
+{
+	switch (kind) {
+	case KEY_BOOL:
+		return sizeof(bool);
+	case KEY_INT:
+	case KEY_DURATION:
+		return sizeof(int64_t);
+	case KEY_ENUM:
+	case KEY_MODE:
+		return sizeof(int);
+	case KEY_LISTEN:
+		return sizeof(struct config_listen);
+	case KEY_URL:
+		return sizeof(struct config_url);
+	case KEY_PREFIX_V4:
+	case KEY_PREFIX_V6:
+		return sizeof(struct ip_prefix);
+	case KEY_LIST:
+	case KEY_URLS:
+	case KEY_DOMAINS:
+	case KEY_RESOLVERS:
+		return sizeof(struct config_strings);
+	case KEY_PREFIXES:
+		return sizeof(struct config_prefixes);
+	default:
+		return sizeof(void *);
+	}
 }
 
 static bool begins(const char *key, const char *section)
@@ -411,4 +483,26 @@ const char *cfg_key_suggest(const char *name)
 	for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++)
 		consider(name, sections[i], &best, &found);
 	return found;
+}
+
+const char *cfg_variable_suggest(const char *name, char out[static KEY_ENV_MAX])
+{
+	size_t n = strlen(name), best = n > SUGGEST_MAX ? 0 : 1 + n / 12;
+	bool found = false;
+
+	for (size_t i = 0; i < cfg_keys_n; i++) {
+		char known[KEY_ENV_MAX];
+		size_t d;
+
+		cfg_key_env(cfg_keys[i].name, known);
+		if (!strcmp(known, name))
+			return NULL;
+		d = strlen(known) > SUGGEST_MAX || n > SUGGEST_MAX ? best : distance(name, known);
+		if (d >= best)
+			continue;
+		best = d;
+		found = true;
+		memcpy(out, known, sizeof known);
+	}
+	return found ? out : NULL;
 }

@@ -57,6 +57,7 @@ struct key {
 	int64_t min, max;
 	const struct key_word *words;
 	const char *choices; /* of words, for people */
+	const char *member;  /* of struct config, as code writes it; a test looks for its reader by this */
 };
 
 /* In groups: all keys of a section stand together. */
@@ -72,9 +73,29 @@ bool cfg_key_is_section(const char *name);
 /** What `name` was probably meant to be: a key or section, or NULL. Static. */
 const char *cfg_key_suggest(const char *name);
 
+/** Bytes of the member of a key of this kind in struct config. */
+size_t cfg_kind_size(enum key_kind kind);
+
+/* A key that is read and checked, and decides nothing here. */
+struct idle_key {
+	const char *name;
+	const char *same; /* the value that asks for what is done in any case, as one would write it; NULL: none does */
+	const char *why;  /* follows "NAME has no effect: "; says what to do where there is something to do */
+};
+extern const struct idle_key cfg_idle_keys[];
+extern const size_t cfg_idle_keys_n;
+
+/** Why this key decides nothing, or NULL: it does. */
+const struct idle_key *cfg_idle_key_find(const char *name);
+
 #define KEY_ENV_MAX 96
 /** The name of the environment variable of a key. */
 void cfg_key_env(const char *key, char out[static KEY_ENV_MAX]);
+
+/**
+ * The variable that `name`, an upper-case HEADSCALE_..., was probably meant to be, in out; NULL if it is one, or like none.
+ */
+const char *cfg_variable_suggest(const char *name, char out[static KEY_ENV_MAX]);
 
 enum old_effect {
 	OLD_FATAL_UNLESS_NEW, /* an error, or a warning when the new key is set */

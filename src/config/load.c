@@ -393,6 +393,8 @@ static enum status load(struct loader *l)
 			report_old(l, &w.old.v[i]);
 		if (l->src->purpose == CONFIG_FOR_SERVER)
 			cfg_check(l);
+		if (l->src->purpose == CONFIG_FOR_SERVER)
+			cfg_check_idle(l);
 	}
 	vec_release(&w.old);
 	return s;
@@ -436,7 +438,7 @@ void config_free(struct config **c)
 
 	if (!*c)
 		return;
-	for (size_t i = 0; i < cfg_keys_n; i++) {
+	for (size_t i = 0; i < cfg_keys_n && !(*c)->priv->borrows; i++) {
 		char *const *s = cfg_member_of(*c, cfg_keys[i].off);
 
 		if ((cfg_keys[i].flags & KEY_SECRET) && *s)

@@ -9,6 +9,7 @@
 #include "crypto/secret.h"
 #include "proto/key.h"
 
+#define STREAM_ROOM_DEFAULT ((size_t)256 << 10)
 #define BODY_MAX_DEFAULT ((size_t)1 << 20)
 
 static atomic_uint_fast64_t counters[CONTROL_COUNTER_COUNT];
@@ -108,6 +109,7 @@ struct control *control_new(const struct control_opts *o)
 	c->n_loops = o->n_loops;
 	c->loops = xcalloc(o->n_loops, sizeof(*c->loops));
 	c->body_max = o->body_max != 0 ? o->body_max : BODY_MAX_DEFAULT;
+	c->stream_room = o->stream_room != 0 ? o->stream_room : STREAM_ROOM_DEFAULT;
 	/* Each loop counts its own part of an address's connections. */
 	c->registrations_per_minute = (o->registrations_per_minute + o->n_loops - 1) / o->n_loops;
 	c->probe_interval_ms = o->probe_interval_ms;

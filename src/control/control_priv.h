@@ -14,7 +14,7 @@ struct control {
 	struct http_router *inner; /* what runs inside the channel */
 	unsigned n_loops;
 	struct control_loop **loops; /* by loop index; each used on its own thread only */
-	size_t body_max;
+	size_t body_max, stream_room;
 	uint32_t registrations_per_minute;
 	int64_t probe_interval_ms, probe_timeout_ms;
 };

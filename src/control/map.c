@@ -15,8 +15,6 @@
 #include "base/vec.h"
 #include "proto/map_request.h"
 
-#define STREAM_ROOM ((size_t)256 << 10) /* bytes written and not taken by the reader, above which it is slow */
-
 static atomic_uint_fast64_t stream_numbers;
 static atomic_uint_fast64_t streams_open;
 
@@ -225,7 +223,7 @@ static bool sink_can_take(void *arg)
 {
 	struct control_map *m = arg;
 
-	return http_resp_pending(m->req) < STREAM_ROOM;
+	return http_resp_pending(m->req) < m->cl->c->stream_room;
 }
 
 static void sink_write(void *arg, struct shared_bytes *const *v, size_t n)

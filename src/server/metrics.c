@@ -188,7 +188,9 @@ static void debug_config(void *arg, struct http_req *r)
 		return;
 	buf_init(&b, METRICS_MAX);
 	jw_init(&w, &b);
-	config_write_json(srv->config, &w);
+	pthread_mutex_lock(&srv->live_lock);
+	config_write_json(srv->live, &w);
+	pthread_mutex_unlock(&srv->live_lock);
 	buf_put_char(&b, '\n');
 	http_respond(r, 200, "application/json", buf_bytes(&b));
 	buf_release(&b);

@@ -100,6 +100,7 @@ enum status server_relay_open(struct server *srv, struct err *err)
 		.admit = admit,
 		.admit_arg = srv,
 		.max_conns = (uint32_t)c->server.relay.max_connections,
+		.queue_frames = (uint32_t)c->server.relay.queue_frames,
 		.limits = { .per_conn = { .per_s = (uint64_t)c->server.relay.bytes_per_second,
 					  .burst = (uint64_t)c->server.relay.bytes_per_second } },
 	};

@@ -1,8 +1,9 @@
 /*
  * server/reload.c -- take a changed configuration, policy file or list of records into a running server.
  *
- * Whatever is wrong with the new one, the old one stays in force and the log says why. Keys that need a restart are
- * named. Everything here runs on the main loop.
+ * Whatever is wrong with the new one, the old one stays in force and the log says why. What a reload takes of the
+ * configuration is said in one place, the table of keys (config/keys.c): `live` is laid from it, and the log's words too.
+ * Everything here runs on the main loop.
  */
 #include "server/server_priv.h"
 
@@ -54,8 +55,9 @@ static void reload_policy(void *arg)
 	free(text);
 }
 
-static void set_world(struct server *srv, const struct config *c, bool settings_too)
+static void set_world(struct server *srv, bool settings_too)
 {
+	const struct config *c = srv->live;
 	struct tailnet_settings *settings = settings_too ? server_tailnet_settings(c) : NULL;
 	struct dns_settings *dns = NULL;
 	struct err err = { 0 };
@@ -70,69 +72,112 @@ static void set_world(struct server *srv, const struct config *c, bool settings_
 
 static void reload_records(void *arg)
 {
-	struct server *srv = arg;
-
-	set_world(srv, srv->config, false);
+	log_info("records file changed", LOG_END);
+	set_world(arg, false);
 }
 
-static void report_changes(const struct config *old, const struct config *next)
+static enum status watch_records(struct server *srv, struct err *err)
 {
+	file_watch_free(&srv->records_watch);
+	if (srv->live->dns.extra_records_path[0] == '\0')
+		return ST_OK;
+	return file_watch_new(srv->main, srv->live->dns.extra_records_path, reload_records, srv, &srv->records_watch, err);
+}
+
+/* A line for each key that differs from what is in force. */
+static void report_changes(const struct config *now, const struct config *next)
+{
+	static const char *const words[] = {
+		[CONFIG_RELOAD_LIVE] = "configuration changed",
+		[CONFIG_RELOAD_RESTART] = "configuration changed, needs a restart",
+		[CONFIG_RELOAD_IDLE] = "configuration changed, the key has no effect",
+	};
 	struct config_change changes[CONFIG_KEYS_MAX];
-	size_t n = config_diff(old, next, changes);
+	size_t n = config_diff(now, next, changes);
 
-	for (size_t i = 0; i < n; i++) {
-		if (changes[i].live)
-			log_info("configuration changed", LOG_STR("key", changes[i].key), LOG_END);
-		else
-			log_warn("configuration changed, needs a restart", LOG_STR("key", changes[i].key), LOG_END);
-	}
+	for (size_t i = 0; i < n; i++)
+		log_at(changes[i].reload == CONFIG_RELOAD_RESTART ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, words[changes[i].reload],
+		       LOG_STR("key", changes[i].key), LOG_END);
 }
 
-/*
- * What can change live goes to the log and to the state. The old object stays: other threads read it, and what it says
- * of listeners and files is what this process was started with.
- */
-static void reload_config(struct server *srv)
+/* A line for each mistake: a log is read by programs too. */
+static void log_report(const struct config_report *r)
 {
-	struct config_report report = { 0 };
-	struct config *next = NULL, *old = srv->config;
-	struct err err = { 0 };
-	struct buf text;
+	for (size_t i = 0; i < r->n; i++) {
+		const struct config_problem *p = &r->v[i];
+		bool error = p->severity == CONFIG_ERROR;
 
-	if (config_load(&(struct config_source){ .path = srv->config_path, .env = environ, .purpose = CONFIG_FOR_SERVER }, &next,
-			&report) != ST_OK) {
-		buf_init(&text, 1u << 20);
-		config_report_print(&report, &text);
-		log_error("configuration refused, the old one stays in force", LOG_END);
-		if (text.n > 0)
-			fwrite(text.p, 1, text.n, stderr);
-		buf_release(&text);
-		config_report_release(&report);
-		return;
+		log_at(error ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN, error ? "configuration mistake" : "configuration warning",
+		       LOG_STR("what", p->text), LOG_STR("key", p->key), LOG_STR("file", p->source), LOG_U64("line", p->line),
+		       LOG_U64("column", p->column), LOG_STR("value", p->value), LOG_END);
 	}
+	if (r->n_errors + r->n_warnings > r->n)
+		log_error("more configuration mistakes", LOG_U64("count", r->n_errors + r->n_warnings - r->n), LOG_END);
+}
+
+/* From here on `next` counts, in the keys that can change while we run. */
+static void take_over(struct server *srv, struct config *next)
+{
+	struct config *live = config_overlay(srv->config, next), *old = srv->live != srv->config ? srv->live : NULL;
+
+	pthread_mutex_lock(&srv->live_lock);
+	srv->live = live;
+	pthread_mutex_unlock(&srv->live_lock);
+	config_free(&old);
+	config_free(&srv->reloaded);
+	srv->reloaded = next;
+}
+
+void server_reload_close(struct server *srv)
+{
+	if (srv->live != srv->config)
+		config_free(&srv->live);
+	srv->live = NULL;
+	config_free(&srv->reloaded);
+}
+
+/* ST_BAD_INPUT and the like: it was refused as a whole, and the log says why. */
+static enum status reload_config(struct server *srv)
+{
+	struct config_source src = { .path = srv->config_path, .env = environ, .purpose = CONFIG_FOR_SERVER };
+	struct config_report report = { 0 };
+	struct config *next = NULL;
+	struct err err = { 0 };
+	enum status s = config_load(&src, &next, &report);
+	bool records;
+
+	if (s != ST_OK)
+		log_error("configuration refused, the old one stays in force", LOG_U64("mistakes", report.n_errors), LOG_END);
+	log_report(&report);
 	config_report_release(&report);
-	report_changes(old, next);
-	log_configure(next->log.level, next->log.format);
-	set_world(srv, next, true);
-	config_free(&next);
+	if (s != ST_OK)
+		return s;
+	report_changes(srv->live, next);
+	records = strcmp(srv->live->dns.extra_records_path, next->dns.extra_records_path) != 0;
+	take_over(srv, next);
+	log_configure(srv->live->log.level, srv->live->log.format);
+	set_world(srv, true);
+	if (records && watch_records(srv, &err) != ST_OK)
+		log_error("changes of the file will not be noticed", LOG_STR("error", err.text), LOG_END);
 	if (srv->tls_files != NULL && net_tls_files_reload(srv->tls_files, &err) != ST_OK)
 		log_error("certificate not read, the old one stays in use", LOG_STR("error", err.text), LOG_END);
+	return ST_OK;
 }
 
 void server_reload(void *arg)
 {
 	struct server *srv = arg;
-
 	char message[64];
+	enum status s;
 
 	log_info("reloading", LOG_END);
 	/* The time is what systemd asks for with Type=notify-reload. */
 	snprintf(message, sizeof message, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, clock_mono_ns() / 1000);
 	server_notify(message);
-	reload_config(srv);
+	s = reload_config(srv);
 	reload_policy(srv);
 	server_derp_map_refresh(srv);
-	server_notify("READY=1");
+	server_notify(s == ST_OK ? "READY=1\nSTATUS=" : "READY=1\nSTATUS=the configuration file has mistakes and was not reloaded");
 }
 
 enum status server_watch_files(struct server *srv, struct err *err)
@@ -142,7 +187,7 @@ enum status server_watch_files(struct server *srv, struct err *err)
 
 	if (c->policy.mode == CONFIG_POLICY_FILE && c->policy.path[0] != '\0')
 		s = file_watch_new(srv->main, c->policy.path, reload_policy, srv, &srv->policy_watch, err);
-	if (s == ST_OK && c->dns.extra_records_path[0] != '\0')
-		s = file_watch_new(srv->main, c->dns.extra_records_path, reload_records, srv, &srv->records_watch, err);
+	if (s == ST_OK)
+		s = watch_records(srv, err);
 	return s;
 }

@@ -83,25 +83,37 @@ static enum status load_config(struct server *srv, const char *path)
 	return s;
 }
 
-/* What this version does not serve and where ignoring it would surprise: refuse to start, all at once. */
-static enum status refuse_unserved(const struct config *c, struct err *err)
+/* ---- state ---- */
+
+/* On the store's thread; the values never come here. */
+static void statement_ran(void *arg, const char *sql, int64_t ns)
 {
-	if (c->database.type == CONFIG_DATABASE_POSTGRES) {
-		err_set(err, "database.type: postgres is not served by this version; use sqlite. A PostgreSQL database of the Go "
-			     "headscale is taken over only after it was brought into an SQLite one of the same version");
-		return ST_UNSUPPORTED;
-	}
-	if (c->server.replica.enabled) {
-		err_set(err, "server.replica: several replicas are not served by this version");
-		return ST_UNSUPPORTED;
-	}
-	return ST_OK;
+	const struct config *c = arg;
+	int64_t slow_ns = c->database.gorm.slow_threshold_ms * NS_PER_MS;
+
+	if (slow_ns > 0 && ns >= slow_ns)
+		log_warn("slow statement", LOG_STR("sql", sql), LOG_I64("us", ns / 1000), LOG_END);
+	else if (c->database.debug)
+		log_debug("statement", LOG_STR("sql", sql), LOG_I64("us", ns / 1000), LOG_END);
 }
 
-/* ---- state ---- */
+static struct store_sqlite_opts store_opts(struct config *c)
+{
+	struct store_sqlite_opts o = { .path = c->database.sqlite.path, .wal_autocheckpoint = c->database.sqlite.wal_autocheckpoint };
+
+	if (o.wal_autocheckpoint == 0) /* written as 0, it means never */
+		o.wal_autocheckpoint = -1;
+	if (c->database.debug || c->database.gorm.slow_threshold_ms > 0) {
+		o.ran = statement_ran;
+		o.ran_arg = c;
+	}
+	return o;
+}
 
 static enum status open_state(struct server *srv, struct err *err)
 {
+	const struct store_sqlite_opts opts = store_opts(srv->config);
+	int64_t per_source = srv->config->server.limits.pending_logins_per_address;
 	const struct config *c = srv->config;
 	struct tailnet_settings *settings = server_tailnet_settings(c);
 	struct dns_settings *dns = NULL;
@@ -117,9 +129,7 @@ static enum status open_state(struct server *srv, struct err *err)
 	if (s == ST_OK && c->policy.mode == CONFIG_POLICY_FILE)
 		s = server_policy_text(c, &policy, &policy_n, err);
 	if (s == ST_OK)
-		s = import_open_sqlite(&(struct store_sqlite_opts){ .path = c->database.sqlite.path,
-								  .wal_autocheckpoint = c->database.sqlite.wal_autocheckpoint },
-				       c->policy.mode == CONFIG_POLICY_DATABASE, &store, err);
+		s = import_open_sqlite(&opts, c->policy.mode == CONFIG_POLICY_DATABASE, &store, err);
 	if (s == ST_OK)
 		s = state_open(&(struct state_opts){ .store = store,
 						     .settings = settings,
@@ -132,7 +142,7 @@ static enum status open_state(struct server *srv, struct err *err)
 						     .ephemeral_timeout_ns = c->node.ephemeral.inactivity_timeout_ns,
 						     .pending_lifetime_ns = c->tuning.register_cache_expiration_ns,
 						     .limits = { .pending = (size_t)c->tuning.register_cache_max_entries,
-								 .pending_per_source = (size_t)c->server.limits.pending_logins_per_address },
+								 .pending_per_source = per_source > 0 ? (size_t)per_source : SIZE_MAX },
 						     .revoked_keep_ns = c->preauth_keys.revoked_retention_ns },
 			       &srv->state, err);
 	tailnet_settings_unref(&settings);
@@ -162,6 +172,7 @@ static enum status open_control(struct server *srv, struct err *err)
 		.server_url = c->server_url.text,
 		.n_loops = srv->n_loops,
 		.body_max = (size_t)c->server.limits.map_request_bytes,
+		.stream_room = (size_t)c->server.limits.stream_buffer_bytes,
 		.registrations_per_minute = (uint32_t)c->server.limits.registrations_per_minute,
 		.probe_interval_ms = c->node.routes.ha.probe_interval_ns / NS_PER_MS,
 		.probe_timeout_ms = c->node.routes.ha.probe_timeout_ns / NS_PER_MS,
@@ -300,15 +311,18 @@ static void close_all(struct server *srv)
 	api_free(&srv->api);
 	mapper_free(&srv->mapper);
 	loop_free(&srv->main);
+	server_reload_close(srv);
 	config_free(&srv->config);
 }
 
 static enum status start(struct server *srv, struct err *err)
 {
-	enum status s = refuse_unserved(srv->config, err);
+	enum status s;
 
-	if (s != ST_OK)
-		return s;
+	if (config_unserved(srv->config) != NULL) {
+		err_set(err, "%s", config_unserved(srv->config));
+		return ST_UNSUPPORTED;
+	}
 	raise_descriptor_limit();
 	s = server_enter_account(srv->config, err);
 	make_loops(srv);
@@ -352,7 +366,9 @@ int server_serve(const char *config_path)
 	signal(SIGPIPE, SIG_IGN);
 	srv->started_ns = clock_unix_ns();
 	srv->config_path = config_path;
+	pthread_mutex_init(&srv->live_lock, NULL);
 	s = load_config(srv, config_path);
+	srv->live = srv->config;
 	if (s != ST_OK) {
 		free(srv);
 		return 1;

@@ -7,6 +7,7 @@
 #ifndef SERVER_PRIV_H
 #define SERVER_PRIV_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "api/api.h"
@@ -45,7 +46,10 @@ struct server_loop {
 };
 
 struct server {
-	struct config *config; /* the one in force; replaced by a reload on the main thread */
+	struct config *config; /* what the process was started with: any thread, never replaced */
+	struct config *live;   /* the same with what reloads took over; `config` before the first. Main thread; others hold live_lock */
+	struct config *reloaded; /* the file that `live` borrows from; NULL before the first reload */
+	pthread_mutex_t live_lock;
 	const char *config_path;
 	struct loop *main;
 	struct state *state;
@@ -128,6 +132,8 @@ void server_derp_map_stop(struct server *srv);
 void server_reload(void *srv); /* SIGHUP, on the main loop */
 enum status server_watch_files(struct server *srv, struct err *err) MUST_CHECK;
 enum status server_policy_text(const struct config *c, char **text_out, size_t *n_out, struct err *err) MUST_CHECK;
+/** Free what reloads made; the loops have ended. */
+void server_reload_close(struct server *srv);
 
 /* metrics.c */
 void server_metrics_routes(struct server *srv, struct http_router *r);

@@ -31,6 +31,8 @@ struct sqlite_store {
 	struct store base;
 	sqlite3 *db;
 	sqlite3_stmt *stmt[STORE_TABLE_COUNT][STMT_COUNT]; /* prepared at first use */
+	void (*ran)(void *arg, const char *sql, int64_t ns); /* NULL: nobody is told */
+	void *ran_arg;
 	sqlite3_stmt *begin, *commit;
 	int lock_fd;
 	char *path;
@@ -461,6 +463,16 @@ static enum status migrate(struct sqlite_store *s, struct err *err)
 	return version >= 0 ? ST_OK : sql_failed(s, "schema version", err);
 }
 
+static int statement_ended(unsigned event, void *arg, void *statement, void *ns)
+{
+	const struct sqlite_store *s = arg;
+	const char *sql = sqlite3_sql(statement); /* as prepared: a value may be a secret */
+
+	(void)event;
+	s->ran(s->ran_arg, sql != NULL ? sql : "", *(const sqlite3_int64 *)ns);
+	return 0;
+}
+
 static enum status set_up(struct sqlite_store *s, const struct store_sqlite_opts *o, bool fresh, struct err *err)
 {
 	char sql[160];
@@ -470,6 +482,10 @@ static enum status set_up(struct sqlite_store *s, const struct store_sqlite_opts
 		return sql_failed(s, "open", err);
 	sqlite3_extended_result_codes(s->db, 1);
 	sqlite3_busy_timeout(s->db, 10000); /* others may read, and back up */
+	s->ran = o->ran;
+	s->ran_arg = o->ran_arg;
+	if (o->ran != NULL)
+		(void)sqlite3_trace_v2(s->db, SQLITE_TRACE_PROFILE, statement_ended, s);
 	if (fresh) {
 		/* Before WAL mode: see the top of this file. */
 		snprintf(sql, sizeof sql, "PRAGMA application_id = %d", STORE_SQLITE_ID);
@@ -483,7 +499,7 @@ static enum status set_up(struct sqlite_store *s, const struct store_sqlite_opts
 	snprintf(sql, sizeof sql,
 		 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -32768;"
 		 "PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = %" PRId64,
-		 o->wal_autocheckpoint > 0 ? o->wal_autocheckpoint : 1000);
+		 o->wal_autocheckpoint > 0 ? o->wal_autocheckpoint : o->wal_autocheckpoint < 0 ? 0 : 1000);
 	st = sql_run(s, sql, err);
 	if (st != ST_OK)
 		return st;

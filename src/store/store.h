@@ -50,7 +50,10 @@ struct store;
 
 struct store_sqlite_opts {
 	const char *path;            /* made with mode 0600 if it is not there */
-	int64_t wal_autocheckpoint;  /* pages; 0: SQLite's own default */
+	int64_t wal_autocheckpoint;  /* pages; 0: SQLite's own default; negative: only when it is closed */
+	/** Told of each statement when it has ended: its text without the values, and how long it took. NULL: nobody. */
+	void (*ran)(void *arg, const char *sql, int64_t ns);
+	void *ran_arg;
 };
 /**
  * Open (making or migrating it forward) an SQLite database: WAL, synchronous=FULL. Blocks.

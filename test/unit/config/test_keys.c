@@ -2,6 +2,7 @@
 #include "unit/config/helper.h"
 
 #include <ctype.h>
+#include <glob.h>
 
 #include "base/clock.h"
 #include "config/keys.h"
@@ -328,7 +329,7 @@ static void a_change_in_a_whole_file_is_seen_alone(void **state)
 		n = config_diff(base.c, l.c, changes);
 		if (n != 1 || strcmp(changes[0].key, cases[i].key))
 			fail_msg("%s: %zu changes, first %s", cases[i].key, n, n ? changes[0].key : "none");
-		assert_int_equal(changes[0].live, config_key_is_live(cases[i].key));
+		assert_int_equal(changes[0].reload, config_key_reload(cases[i].key));
 		assert_true(config_key_is_set(l.c, cases[i].key));
 		assert_false(config_key_is_set(base.c, cases[i].key));
 		loaded_release(&l);
@@ -442,6 +443,8 @@ static const char *cell(const char *row, int n, char out[static 256])
 /* | `key` | kind | `default` | reload | meaning | */
 static void the_manual_explains_every_key(void **state)
 {
+	static const char *const reload_words[] = { [CONFIG_RELOAD_LIVE] = "yes", [CONFIG_RELOAD_RESTART] = "restart",
+						    [CONFIG_RELOAD_IDLE] = "\xe2\x80\x93" };
 	char *text = read_file_text(SOURCE_ROOT "/docs/configuration.md");
 	(void)state;
 
@@ -456,10 +459,158 @@ static void the_manual_explains_every_key(void **state)
 		row++;
 		if (strcmp(cell(row, 3, out), def))
 			fail_msg("docs/configuration.md: the default of %s is %s, not %s", cfg_keys[i].name, def, out);
-		if (strcmp(cell(row, 4, out), cfg_keys[i].flags & KEY_LIVE ? "yes" : "restart"))
+		if (strcmp(cell(row, 4, out), reload_words[config_key_reload(cfg_keys[i].name)]))
 			fail_msg("docs/configuration.md: reload of %s", cfg_keys[i].name);
 	}
 	free(text);
+}
+
+/* ---- who reads it ---- */
+
+/* All code that is not this room's, and the rules of this room that read files of secrets. */
+static char *all_code(void)
+{
+	glob_t g = { 0 };
+	struct buf b;
+	size_t n;
+
+	buf_init(&b, 64u << 20);
+	if (glob(SOURCE_ROOT "/src/*/*.[ch]", 0, NULL, &g) != 0)
+		fail_msg("no sources");
+	for (size_t i = 0; i < g.gl_pathc; i++) {
+		char *text;
+
+		if (strstr(g.gl_pathv[i], "/src/config/"))
+			continue;
+		text = read_file_text(g.gl_pathv[i]);
+		buf_put_str(&b, text);
+		free(text);
+	}
+	globfree(&g);
+	return buf_take(&b, &n);
+}
+
+/* `->member` with nothing behind that would make it another's name. */
+static bool is_read(const char *code, const char *member)
+{
+	char name[128];
+	size_t n = (size_t)snprintf(name, sizeof name, "->%s", member);
+
+	for (const char *p = code; (p = strstr(p, name)); p++) {
+		if (!isalnum((unsigned char)p[n]) && p[n] != '_')
+			return true;
+	}
+	return false;
+}
+
+static void every_key_decides_something_or_says_why_not(void **state)
+{
+	char *code = all_code(), *rules = read_file_text(SOURCE_ROOT "/src/config/check.c");
+	const char *refused = strstr(rules, "config_unserved(");
+	(void)state;
+
+	for (size_t i = 0; i < cfg_keys_n; i++) {
+		const struct key *k = &cfg_keys[i];
+		bool read = is_read(code, k->member) || is_read(refused, k->member) ||
+			    ((k->flags & KEY_EXPAND) && is_read(rules, k->member));
+
+		/* Secrets from a file are those of the key beside it. */
+		if (read && cfg_idle_key_find(k->name) && strncmp(k->name, "database.postgres.", 18))
+			fail_msg("%s is said to have no effect, and is read", k->name);
+		if (!read && !cfg_idle_key_find(k->name))
+			fail_msg("nobody reads %s: let it decide something, or say in cfg_idle_keys why not", k->name);
+	}
+	for (size_t i = 0; i < cfg_idle_keys_n; i++)
+		assert_true(cfg_key_find(cfg_idle_keys[i].name) >= 0 && strlen(cfg_idle_keys[i].why) > 10);
+	free(code);
+	free(rules);
+}
+
+static void what_decides_nothing_is_said_at_start(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < cfg_idle_keys_n; i++) {
+		const struct idle_key *idle = &cfg_idle_keys[i];
+		const struct key *k = &cfg_keys[cfg_key_find(idle->name)];
+		char text[2048], value[128], expected[512];
+		struct loaded l;
+
+		good_value(k, 0, value);
+		if (idle->same) {
+			assert_int_equal(k->kind, KEY_BOOL);
+			snprintf(value, sizeof value, "%s", strcmp(idle->same, "true") ? "true" : "false");
+		}
+		snprintf(text, sizeof text, "%s%s: %s\n", MINIMAL, k->name, value);
+		l = load_text(text, NULL, CONFIG_FOR_SERVER);
+		snprintf(expected, sizeof expected, "Warning: %s has no effect: %s (test.yaml:", k->name, idle->why);
+		expect_problem(&l.report, expected, k->name);
+		assert_int_equal(l.report.n, 1);
+		loaded_release(&l);
+		l = load_text(text, NULL, CONFIG_FOR_CLIENT); /* not at each command */
+		assert_int_equal(l.report.n, 0);
+		loaded_release(&l);
+		if (!idle->same)
+			continue;
+		snprintf(text, sizeof text, "%s%s: %s\n", MINIMAL, k->name, idle->same);
+		l = load_text(text, NULL, CONFIG_FOR_SERVER);
+		assert_int_equal(l.report.n, 0);
+		loaded_release(&l);
+	}
+}
+
+static void a_variable_nearly_right_is_noticed(void **state)
+{
+	static char *const env[] = { "HEADSCALE_DNS_BASEDOMAIN=x.test", "HEADSCALE_LOG_LVEL=debug",
+				     "HEADSCALE_LOG_FORMAT=text", "HEADSCALE_CONFIG=/c", "HEADSCALE_SERVICE_HOST=10.0.0.1",
+				     "HEADSCALE_PORT_8080_TCP=tcp://10.0.0.1:8080", "HEADSCALE_SERVER_URLS=", NULL };
+	struct loaded l = load_text(MINIMAL, env, CONFIG_FOR_SERVER);
+	(void)state;
+
+	assert_int_equal(l.s, ST_OK);
+	expect_problem(&l.report, "did you mean HEADSCALE_DNS_BASE_DOMAIN? (HEADSCALE_DNS_BASEDOMAIN)", "missing underscore");
+	expect_problem(&l.report, "did you mean HEADSCALE_LOG_LEVEL? (HEADSCALE_LOG_LVEL)", "two letters");
+	assert_int_equal(l.report.n, 2);
+	loaded_release(&l);
+}
+
+/* ---- what a reload takes ---- */
+
+static void a_reload_takes_what_its_class_says_and_no_more(void **state)
+{
+	struct loaded a = load_text(MINIMAL, NULL, CONFIG_FOR_SERVER);
+	size_t live = 0, restart = 0;
+	(void)state;
+
+	assert_int_equal(a.s, ST_OK);
+	for (size_t i = 0; i < cfg_keys_n; i++) {
+		const struct key *k = &cfg_keys[i];
+		struct config_change changes[CONFIG_KEYS_MAX];
+		char text[2048], value[128];
+		struct config *over;
+		struct loaded b;
+
+		good_value(k, 0, value);
+		snprintf(text, sizeof text, "%s%s: %s\n", MINIMAL, k->name, value);
+		b = load_text(text, NULL, CONFIG_FOR_SERVER);
+		if (b.s != ST_OK || config_diff(a.c, b.c, changes) != 1) { /* it is in the minimal file, or breaks a rule */
+			loaded_release(&b);
+			continue;
+		}
+		over = config_overlay(a.c, b.c);
+		if (changes[0].reload == CONFIG_RELOAD_LIVE) {
+			live++;
+			assert_int_equal(config_diff(over, b.c, changes), 0);
+			assert_true(config_key_is_set(over, k->name));
+		} else {
+			restart++;
+			assert_int_equal(config_diff(over, a.c, changes), 0);
+			assert_false(config_key_is_set(over, k->name));
+		}
+		config_free(&over);
+		loaded_release(&b);
+	}
+	loaded_release(&a);
+	assert_true(live > 15 && restart > 60);
 }
 
 static void guesses_are_good(void **state)
@@ -500,6 +651,10 @@ int main(void)
 		cmocka_unit_test(the_example_is_accepted_without_a_word),
 		cmocka_unit_test(the_example_shows_every_key),
 		cmocka_unit_test(the_manual_explains_every_key),
+		cmocka_unit_test(every_key_decides_something_or_says_why_not),
+		cmocka_unit_test(what_decides_nothing_is_said_at_start),
+		cmocka_unit_test(a_variable_nearly_right_is_noticed),
+		cmocka_unit_test(a_reload_takes_what_its_class_says_and_no_more),
 		cmocka_unit_test(guesses_are_good),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,6 +15,7 @@
 
 #include <sqlite3.h>
 
+#include "base/buf.h"
 #include "base/vec.h"
 #include "store/store.h"
 
@@ -297,6 +298,65 @@ static void the_schema_has_the_columns_of_the_tables(void **state)
 	sqlite3_close(db);
 }
 
+static void note_statement(void *arg, const char *sql, int64_t ns)
+{
+	struct buf *said = arg;
+
+	assert_true(ns >= 0);
+	buf_printf(said, "%s;", sql);
+}
+
+/* Keys and their hashes are values: what is told of a statement must not have them. */
+static void statements_are_told_of_without_their_values(void **state)
+{
+	struct store *s = NULL;
+	struct err err = { "" };
+	struct store_value row[8] = { 0 };
+	struct buf said;
+	char *text;
+	size_t n;
+
+	(void)state;
+	assert_true(store_tables[STORE_DOCS].n_cols <= 8);
+	buf_init(&said, 1u << 16);
+	assert_int_equal(store_open_sqlite(&(struct store_sqlite_opts){ .path = path, .ran = note_statement, .ran_arg = &said }, &s, &err),
+			 ST_OK);
+	for (unsigned i = 0; i < store_tables[STORE_DOCS].n_cols; i++)
+		row[i] = store_text("very-secret");
+	assert_int_equal(store_begin(s, &err), ST_OK);
+	(void)!store_put(s, STORE_DOCS, row, &err);
+	store_rollback(s);
+	store_close(&s);
+	buf_put_char(&said, 0);
+	text = buf_take(&said, &n);
+	assert_non_null(strstr(text, "BEGIN IMMEDIATE;"));
+	assert_non_null(strstr(text, store_tables[STORE_DOCS].name));
+	assert_null(strstr(text, "very-secret"));
+	free(text);
+}
+
+static void the_log_is_worked_in_when_it_is_asked_for(void **state)
+{
+	static const int64_t asked[] = { 0, 7, -1 }, set[] = { 1000, 7, 0 };
+	(void)state;
+
+	for (size_t i = 0; i < 3; i++) {
+		struct store *s = NULL;
+		struct err err = { "" };
+		char expected[64];
+		struct buf said;
+
+		buf_init(&said, 1u << 16);
+		assert_int_equal(store_open_sqlite(&(struct store_sqlite_opts){ .path = path, .wal_autocheckpoint = asked[i],
+									.ran = note_statement, .ran_arg = &said }, &s, &err), ST_OK);
+		store_close(&s);
+		buf_put_char(&said, 0);
+		snprintf(expected, sizeof expected, "wal_autocheckpoint = %d;", (int)set[i]);
+		assert_non_null(strstr((char *)said.p, expected));
+		buf_release(&said);
+	}
+}
+
 int main(void)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, set_up, tear_down)
@@ -309,6 +369,8 @@ int main(void)
 		T(nothing_acknowledged_is_lost_when_the_process_is_killed),
 		T(a_full_disk_is_an_error_and_no_loss),
 		T(the_schema_has_the_columns_of_the_tables),
+		T(statements_are_told_of_without_their_values),
+		T(the_log_is_worked_in_when_it_is_asked_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
