@@ -175,7 +175,8 @@ bool policy_class_sees(const struct policy_engine *e, policy_class a, policy_cla
 	kb = kind_at(e->l, rb->kind);
 	if (ra->owner && ra->owner == rb->owner && (own_admits(e, ka, kb) || own_admits(e, kb, ka)))
 		return true;
-	return kind_admits(e, ka, kb) || kind_admits(e, kb, ka);
+	return kind_admits(e, ka, kb) || kind_admits(e, kb, ka) || own_admits_behind(e, a, kb) ||
+	       own_admits_behind(e, b, ka);
 }
 
 static int by_class(const void *a, const void *b)
@@ -217,9 +218,26 @@ static bool kinds_meet(const struct policy_engine *e, const struct templates *t,
 	return false;
 }
 
+struct class_list {
+	VEC(policy_class) v;
+};
+
+/* Routers with sources of this class's owner behind them; and, for such a router, whose they are. */
+static void peers_behind(const struct policy_engine *e, policy_class c, const struct kind *k, struct class_list *l)
+{
+	if (!e->l->policy->owners_matter)
+		return;
+	for (size_t i = 0; i < e->n_routers; i++)
+		if (own_admits_behind(e, c, kind_at(e->l, e->routers[i]->kind)))
+			vec_push(&l->v, policy_class_of(e, e->routers[i]->id));
+	for (policy_class x = 0; k->flags & KIND_INSIDE && x < e->n_classes; x++)
+		if (engine_class(e, x)->members && own_admits_behind(e, x, k))
+			vec_push(&l->v, x);
+}
+
 size_t policy_class_peers(const struct policy_engine *e, policy_class c, struct arena *a, const policy_class **out)
 {
-	VEC(policy_class) v = { 0 };
+	struct class_list l = { 0 };
 	const struct class_row *row = class_at(e->l, c);
 	const struct kind *k = kind_at(e->l, row->kind);
 	struct templates t = templates_of(e, k, a);
@@ -232,20 +250,21 @@ size_t policy_class_peers(const struct policy_engine *e, policy_class c, struct 
 			continue;
 		for (policy_class x = kind_first(e, o); x != POLICY_CLASS_NONE; x = kind_next(e, x))
 			if (engine_class(e, x)->members)
-				vec_push(&v, x);
+				vec_push(&l.v, x);
 	}
 	for (policy_class x = owner_first(e, c); x != POLICY_CLASS_NONE; x = owner_next(e, x)) {
 		const struct kind *o = kind_at(e->l, class_at(e->l, x)->kind);
 		if (engine_class(e, x)->members && (own_admits(e, k, o) || own_admits(e, o, k)))
-			vec_push(&v, x);
+			vec_push(&l.v, x);
 	}
-	copy = ARENA_ARRAY(a, policy_class, v.n);
-	if (v.n)
-		qsort(v.v, v.n, sizeof *v.v, by_class);
-	for (size_t i = 0; i < v.n; i++)
-		if (i == 0 || v.v[i] != v.v[i - 1])
-			copy[n++] = v.v[i];
-	vec_release(&v);
+	peers_behind(e, c, k, &l);
+	copy = ARENA_ARRAY(a, policy_class, l.v.n);
+	if (l.v.n)
+		qsort(l.v.v, l.v.n, sizeof *l.v.v, by_class);
+	for (size_t i = 0; i < l.v.n; i++)
+		if (i == 0 || l.v.v[i] != l.v.v[i - 1])
+			copy[n++] = l.v.v[i];
+	vec_release(&l.v);
 	*out = copy;
 	return n;
 }

@@ -329,6 +329,10 @@ uint32_t own_sources(const struct policy_engine *e, uint32_t src, policy_class c
 /* A rule on nodes of a has a source that is, or lies behind, b; without autogroup:self, and by it. */
 bool kind_admits(const struct policy_engine *e, const struct kind *a, const struct kind *b);
 bool own_admits(const struct policy_engine *e, const struct kind *a, const struct kind *b);
+/* By autogroup:self too: b is a router, and a source of the owner of a lies behind it. */
+bool own_admits_behind(const struct policy_engine *e, policy_class a, const struct kind *b);
+/* Some of the owner's devices that src selects have an address in the prefix. */
+bool own_overlaps(const struct policy_engine *e, uint32_t src, policy_class c, const struct ip_prefix *p);
 /* This template admits b on a. */
 bool tmpl_admits(const struct policy_engine *e, const struct tmpl *t, policy_class a, policy_class b);
 

@@ -264,6 +264,47 @@ bool own_admits(const struct policy_engine *e, const struct kind *a, const struc
 	return false;
 }
 
+bool own_overlaps(const struct policy_engine *e, uint32_t src, policy_class c, const struct ip_prefix *p)
+{
+	for (policy_class o = owner_first(e, c); o != POLICY_CLASS_NONE; o = owner_next(e, o)) {
+		const struct id_list *l = engine_class(e, o)->members;
+		if (!l || !src_selects(e, src, kind_at(e->l, class_at(e->l, o)->kind)))
+			continue;
+		for (uint32_t i = 0; i < l->n; i++) {
+			const struct rec *r = engine_rec(e, l->id[i]);
+			if (ip_prefix_contains(p, &r->ip4) || ip_prefix_contains(p, &r->ip6))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* A source of the owner's lies behind this router. */
+static bool own_behind(const struct policy_engine *e, uint32_t src, policy_class c, const struct kind *b)
+{
+	const struct router *r = b->flags & KIND_INSIDE ? engine_router(e, b->router, NULL) : NULL;
+
+	for (uint32_t i = 0; r && i < r->n_served; i++)
+		if (own_overlaps(e, src, c, &r->served[i]))
+			return true;
+	return false;
+}
+
+bool own_admits_behind(const struct policy_engine *e, policy_class a, const struct kind *b)
+{
+	const struct policy *p = e->l->policy;
+	const struct class_row *row = class_at(e->l, a);
+
+	if (!p->owners_matter || !row->owner || !(b->flags & KIND_INSIDE))
+		return false;
+	for (size_t i = 0; i < p->tmpls.n; i++) {
+		const struct tmpl *t = &p->tmpls.v[i];
+		if (tmpl_is_self(t) && tmpl_concerns(e, t, kind_at(e->l, row->kind)) && own_behind(e, t->src, a, b))
+			return true;
+	}
+	return false;
+}
+
 bool tmpl_admits(const struct policy_engine *e, const struct tmpl *t, policy_class a, policy_class b)
 {
 	const struct class_row *ra = class_at(e->l, a), *rb = class_at(e->l, b);
@@ -271,7 +312,7 @@ bool tmpl_admits(const struct policy_engine *e, const struct tmpl *t, policy_cla
 
 	if (!tmpl_concerns(e, t, kind_at(e->l, ra->kind)))
 		return false;
-	if (tmpl_is_self(t))
-		return ra->owner && ra->owner == rb->owner && src_selects(e, t->src, kb);
-	return src_admits(e, t->src, kb);
+	if (!tmpl_is_self(t))
+		return src_admits(e, t->src, kb);
+	return ra->owner && ((ra->owner == rb->owner && src_selects(e, t->src, kb)) || own_behind(e, t->src, a, kb));
 }

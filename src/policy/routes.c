@@ -18,13 +18,34 @@ static bool prefix_has(const struct ip_prefix *p, const struct rec *n)
 	return n && (ip_prefix_contains(p, &n->ip4) || ip_prefix_contains(p, &n->ip6));
 }
 
-static bool internet_overlaps(const struct sel *s, const struct ip_prefix *p)
+static bool ranges_meet(const struct sel *s, const struct ip_prefix *p)
 {
 	struct ip_range r = ip_range_of_prefix(*p);
 
 	for (uint32_t i = 0; i < s->n_range; i++)
 		if (ranges_overlap(&s->range[i], &r))
 			return true;
+	return false;
+}
+
+/* What a capability of x stands for: its addresses, those inside a literal, and what of a literal it serves. */
+static bool cap_overlaps(const struct policy_engine *e, const struct tmpl *t, const struct rec *x,
+			 const struct route *r)
+{
+	const struct kind *k = rec_kind(e, x);
+
+	for (uint32_t i = 0; i < t->n_dsts; i++) {
+		const struct sel *s = &e->l->policy->sels.v[t->dsts[i]];
+		bool lit = sel_is_literal(s);
+		if (lit && bit_get(r->s->overlaps, t->dsts[i]))
+			return true;
+		if (s->kind != SEL_ANY && !bit_get(k->addr, t->dsts[i]))
+			continue;
+		if ((!lit || sel_has_addr(s, &x->ip4)) && ip_prefix_contains(&r->s->prefix, &x->ip4))
+			return true;
+		if ((!lit || sel_has_addr(s, &x->ip6)) && ip_prefix_contains(&r->s->prefix, &x->ip6))
+			return true;
+	}
 	return false;
 }
 
@@ -45,13 +66,10 @@ static bool dst_overlaps(const struct policy_engine *e, const struct tmpl *t, co
 	case TMPL_VIA:
 	case TMPL_VIA_APP:
 		if (p->sels.v[t->dst].internet)
-			return internet_overlaps(&p->sels.v[t->dst], &r->s->prefix);
+			return ranges_meet(&p->sels.v[t->dst], &r->s->prefix);
 		return bit_get(r->s->overlaps, t->dst);
 	case TMPL_CAP:
-		for (uint32_t i = 0; i < t->n_dsts; i++)
-			if (sel_is_literal(&p->sels.v[t->dsts[i]]) && bit_get(r->s->overlaps, t->dsts[i]))
-				return true;
-		break;
+		return cap_overlaps(e, t, x, r);
 	case TMPL_SELF:
 	case TMPL_CAP_SELF:
 	case TMPL_BACK:
@@ -98,9 +116,10 @@ static bool comes_from(const struct policy_engine *e, const struct route *r, pol
 
 	for (size_t i = 0; i < p->tmpls.n; i++) {
 		const struct tmpl *t = &p->tmpls.v[i];
-		if (tmpl_is_self(t) || !tmpl_concerns(e, t, k))
+		if (!tmpl_concerns(e, t, k))
 			continue;
-		if (src_overlaps_route(e, t->src, r))
+		if (tmpl_is_self(t) ? r->inside && own_overlaps(e, t->src, viewer, &r->s->prefix)
+				    : src_overlaps_route(e, t->src, r))
 			return true;
 	}
 	return false;
