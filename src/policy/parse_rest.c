@@ -124,13 +124,14 @@ static uint32_t test_sel(struct parse *c, const char *t)
 {
 	struct sel s = { .text = t };
 	const char *arg;
-	uint32_t id;
-	bool old = c->member_old, new = c->member_new, device;
+	uint32_t id = STRMAP_NONE;
+	bool old = c->member_old, new = c->member_new;
 
-	device = sel_classify(c, &s) == SEL_OK && sel_is_device(&s);
+	if (sel_classify(c, &s) == SEL_OK && sel_is_device(&s) && sel_intern(c, t, &id, &arg) != SEL_OK)
+		id = STRMAP_NONE;
 	c->member_old = old;
 	c->member_new = new;
-	return device && sel_intern(c, t, &id, &arg) == SEL_OK ? id : STRMAP_NONE;
+	return id;
 }
 
 static uint32_t *test_dsts(struct parse *c, const char **v, uint32_t n, bool ports)

@@ -11,13 +11,14 @@
 
 #include "policy/policy_priv.h"
 
+/* Those of clients, and "fc" of the Go server. */
 static const struct {
 	const char *name;
 	int number;
 } protocols[] = {
-	{ "icmp", 1 }, { "igmp", 2 },	    { "ipv4", 4 },   { "ip-in-ip", 4 }, { "tcp", 6 },
-	{ "egp", 8 },  { "igp", 9 },	    { "udp", 17 },   { "gre", 47 },	{ "esp", 50 },
-	{ "ah", 51 },  { "ipv6-icmp", 58 }, { "sctp", 132 }, { "fc", 133 },
+	{ "icmp", 1 }, { "icmpv4", 1 },	    { "igmp", 2 },    { "ipv4", 4 },  { "ip-in-ip", 4 }, { "tcp", 6 },
+	{ "egp", 8 },  { "igp", 9 },	    { "udp", 17 },    { "dccp", 33 }, { "gre", 47 },	 { "esp", 50 },
+	{ "ah", 51 },  { "ipv6-icmp", 58 }, { "icmpv6", 58 }, { "tsmp", 99 }, { "sctp", 132 },	 { "fc", 133 },
 };
 
 static bool proto_number(struct parse *c, uint32_t pos, const char *text, int32_t *out)
@@ -32,12 +33,9 @@ static bool proto_number(struct parse *c, uint32_t pos, const char *text, int32_
 		else
 			n = n * 10 + (*s - '0');
 	}
-	if (n < 1 || n > 255)
-		return refuse(
-		    c, pos,
-		    "proto name %s not known; use protocol number 0-255 or protocol name (icmp, tcp, udp, etc.)",
-		    quoted_str(c->a, text));
-	*out = n;
+	if (n > 255)
+		return refuse(c, pos, "proto name %s not known; use protocol number 0-255", quoted_str(c->a, text));
+	*out = n ? n : -1; /* 0 is no protocol: what is usual */
 	return true;
 }
 
@@ -103,8 +101,7 @@ static bool parse_range(struct parse *c, uint32_t pos, const char *prefix, const
 	if (first == 0)
 		return refuse(c, pos, "%sport range %s: first port must be >0, or use '*' for wildcard", prefix, q);
 	if (first > last)
-		return refuse(c, pos, "%sport range %s: invalid port range: first port is greater than last port",
-			      prefix, q);
+		return refuse(c, pos, "%sport range %s: first port must be >= last port", prefix, q);
 	*out = (struct ports){ (uint16_t)first, (uint16_t)last };
 	return true;
 }
@@ -288,6 +285,8 @@ static bool split_dst(struct parse *c, const struct hujson_value *v, const char 
 	if (!colon)
 		return refuse(c, v->pos, "dst=%s: hostport must contain a colon (\":\")", quoted_str(c->a, text));
 	n = (size_t)(colon - text);
+	if (memchr(text, ',', n))
+		return refuse(c, v->pos, "dst=%s: host cannot contain a comma (\",\")", quoted_str(c->a, text));
 	*ports = colon + 1;
 	*sel = trimmed(c->a, bytes_of(text, n));
 	if ((*sel)[0] != '[')
@@ -482,15 +481,15 @@ struct net_group {
 
 static bool parse_net(struct parse *c, const struct hujson_value *v, int32_t *proto, struct ports **port, uint32_t *n)
 {
-	const char *text = trimmed(c->a, v->text), *colon = strchr(text, ':');
+	const char *text = trimmed(c->a, v->text), *colon = strrchr(text, ':');
 
 	*proto = -1;
 	if (!*text)
 		return refuse(c, v->pos, "empty string");
-	if (colon && strchr(colon + 1, ':'))
-		return refuse(c, v->pos, "expected only one colon in Internet protocol and port type");
 	if (colon) {
-		const char *name = trimmed(c->a, bytes_of(text, (size_t)(colon - text)));
+		const char *name = trimmed(c->a, bytes_of_str(lower(c->a, text, (size_t)(colon - text))));
+		if (strchr(name, ','))
+			return refuse(c, v->pos, "host cannot contain a comma (\",\")");
 		if (!*name)
 			return refuse(c, v->pos, "empty protocol");
 		if (strcmp(name, "*") != 0 && !parse_proto(c, v->pos, name, proto))
@@ -499,6 +498,9 @@ static bool parse_net(struct parse *c, const struct hujson_value *v, int32_t *pr
 	}
 	if (!parse_ports(c, v->pos, "", text, port, n))
 		return false;
+	if (*n > 1)
+		warn(c, v->pos, "%s: the hosted service takes one port or range here; write an entry for each",
+		     quoted(c->a, v->text));
 	for (uint32_t i = 0; i < *n && !proto_has_ports(*proto); i++)
 		if ((*port)[i].first != 0)
 			return refuse(c, v->pos, "protocol does not support specific ports: %s, only \"*\" is allowed",

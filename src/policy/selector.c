@@ -121,13 +121,8 @@ static enum sel_fault classify_auto(struct parse *c, struct sel *s)
 	s->kind = SEL_AUTO;
 	if (s->ag == AG_NONE)
 		return SEL_NO_AUTOGROUP;
-	if (s->ag == AG_MEMBER) {
-		if (strcmp(s->text, "autogroup:members") == 0)
-			c->member_old = true;
-		else
-			c->member_new = true;
+	if (s->ag == AG_MEMBER)
 		s->text = "autogroup:member";
-	}
 	if (s->ag == AG_INTERNET) {
 		s->internet = true;
 		internet_ranges(c->a, s);
@@ -228,6 +223,8 @@ enum sel_fault sel_intern(struct parse *c, const char *text, uint32_t *out, cons
 	enum sel_fault f;
 
 	*arg_out = text;
+	c->member_old |= strcmp(text, "autogroup:members") == 0;
+	c->member_new |= strcmp(text, "autogroup:member") == 0;
 	if (id != STRMAP_NONE) {
 		*out = id;
 		return SEL_OK;
