@@ -46,6 +46,7 @@ enum oidc_event {
 	OIDC_KEYS_OK,
 	OIDC_KEYS_FAILED,
 	OIDC_USERINFO_FAILED,    /* the login went on with the ID token alone */
+	OIDC_USERINFO_SUBJECT,   /* likewise, for the answer was about somebody else */
 	OIDC_EVENT_COUNT
 };
 

@@ -209,23 +209,35 @@ static void judge(struct job *j)
 		confirm_show(j);
 }
 
-static void on_userinfo(void *arg, const struct fetch_answer *a)
+/* OpenID Connect Core 5.3.2: of another subject it must not be used. ST_BAD_INPUT: it is no answer. */
+static enum status read_userinfo(struct job *j, const struct fetch_answer *a)
 {
-	struct job *j = arg;
+	enum status s = ST_BAD_INPUT;
 	struct json_object *o = NULL;
 	const char *sub = "";
 
-	j->fetch = NULL;
 	if (a->st == ST_OK && a->http_status == 200 && json_parse(a->body, TOKEN_BODY_MAX, &o, NULL) == ST_OK &&
-	    json_object_is_type(o, json_type_object) && json_get_str(o, "sub", &sub, NULL) == ST_OK &&
-	    strcmp(sub, j->subject) == 0) {
+	    json_object_is_type(o, json_type_object) && json_get_str(o, "sub", &sub, NULL) == ST_OK)
+		s = strcmp(sub, j->subject) == 0 ? ST_OK : ST_DENIED;
+	if (s == ST_OK)
 		identity_read(j->a, o, j->who);
-	} else {
-		oidc_count(j->o, OIDC_USERINFO_FAILED);
-		log_warn("userinfo was not usable: the ID token alone counts", LOG_STR("error", a->error),
-			 LOG_I64("status", a->http_status), LOG_END);
-	}
 	json_object_put(o);
+	return s;
+}
+
+static void on_userinfo(void *arg, const struct fetch_answer *a)
+{
+	struct job *j = arg;
+	enum status s;
+
+	j->fetch = NULL;
+	s = read_userinfo(j, a);
+	if (s != ST_OK) {
+		oidc_count(j->o, s == ST_DENIED ? OIDC_USERINFO_SUBJECT : OIDC_USERINFO_FAILED);
+		log_warn("userinfo was not usable: the ID token alone counts",
+			 LOG_STR("error", s == ST_DENIED ? "it is about somebody else" : a->error), LOG_I64("status", a->http_status),
+			 LOG_END);
+	}
 	judge(j);
 }
 
@@ -317,12 +329,14 @@ void flow_keys_ready(struct job *j)
 
 static void exchange(struct job *j, enum provider_client_auth how);
 
-/* A refusal that may only mean that the client should have shown its secret otherwise. */
+/*
+ * A refusal that may only mean that the client should have shown its secret otherwise: there are as many of these as
+ * providers, and more of them where the secret has letters that Basic escapes and the provider does not unescape. A
+ * code that is over is the one thing that another try cannot mend.
+ */
 static bool wrong_auth(const struct fetch_answer *a, const char *error)
 {
-	return a->http_status == 401 || strcmp(error, "invalid_client") == 0 ||
-	       (a->http_status == 400 &&
-		(*error == '\0' || strcmp(error, "invalid_request") == 0 || strcmp(error, "unauthorized_client") == 0));
+	return a->http_status >= 400 && a->http_status < 500 && strcmp(error, "invalid_grant") != 0;
 }
 
 static void code_refused(struct job *j, const struct fetch_answer *a, struct json_object *o)

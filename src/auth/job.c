@@ -50,6 +50,7 @@ static const char *const event_names[OIDC_EVENT_COUNT] = {
 	[OIDC_KEYS_OK] = "keys_ok",
 	[OIDC_KEYS_FAILED] = "keys_failed",
 	[OIDC_USERINFO_FAILED] = "userinfo_failed",
+	[OIDC_USERINFO_SUBJECT] = "userinfo_subject",
 };
 
 const char *oidc_event_name(enum oidc_event e)

@@ -231,6 +231,40 @@ static const char *member(struct json_object *o, const char *name, size_t max)
 	return v;
 }
 
+/* Bytes of a coordinate; 0: RSA, whose numbers are as long as they are. */
+static size_t width_of(const char *crv)
+{
+	if (*crv == '\0')
+		return 0;
+	return strcmp(crv, "P-256") == 0 ? 32 : strcmp(crv, "P-384") == 0 ? 48 : 66;
+}
+
+#define NUMBER_MAX (RSA_BITS_MAX / 8 + 8)
+
+/*
+ * A number of a key as base64url, of `width` bytes if that is not 0: providers write a zero before it, as if it had a
+ * sign, or leave out the zeros that belong to it. cjose takes it at its word.
+ */
+static bool put_number(struct jw *w, const char *name, const char *v, size_t width)
+{
+	uint8_t raw[NUMBER_MAX + 4], full[NUMBER_MAX] = { 0 };
+	char text[BASE64_LEN(NUMBER_MAX) + 1];
+	size_t n, skip = 0;
+
+	if (!jose_text_ok(bytes_of_str(v)) || base64_decode(bytes_of_str(v), raw, &n) != ST_OK)
+		return false;
+	while (skip < n && raw[skip] == 0)
+		skip++;
+	if (skip == n || (width > 0 && n - skip > width))
+		return false;
+	if (width == 0)
+		width = n - skip;
+	memcpy(full + width - (n - skip), raw + skip, n - skip);
+	base64url_encode(bytes_of(full, width), text);
+	jw_kstr(w, name, text);
+	return true;
+}
+
 /* The bare key, of the members that must be there, as JSON of our own writing. */
 static bool bare_key(struct json_object *o, const char *kty, const char *crv, const char *const names[2], struct buf *b)
 {
@@ -241,13 +275,9 @@ static bool bare_key(struct json_object *o, const char *kty, const char *crv, co
 	jw_kstr(&w, "kty", kty);
 	if (*crv != '\0')
 		jw_kstr(&w, "crv", crv);
-	for (size_t i = 0; i < 2; i++) {
-		const char *v = member(o, names[i], BASE64_LEN(RSA_BITS_MAX / 8 + 8));
-
-		if (!jose_text_ok(bytes_of_str(v)))
+	for (size_t i = 0; i < 2; i++)
+		if (!put_number(&w, names[i], member(o, names[i], BASE64_LEN(NUMBER_MAX)), width_of(crv)))
 			return false;
-		jw_kstr(&w, names[i], v);
-	}
 	jw_obj_end(&w);
 	return buf_ok(b);
 }

@@ -92,9 +92,14 @@ struct provider_script {
 	const char *answer;          /* in place of the token endpoint's whole answer */
 	int status;                  /* of the token endpoint */
 	const char *userinfo;        /* JSON; NULL: there is no such endpoint */
+	bool hang_userinfo;
 	bool hang;                   /* the token endpoint does not answer */
 	bool dead;                   /* discovery names a token endpoint where nobody listens */
 	bool only_basic, only_form;
+	int auth_status;             /* of a wrong secret; 0: 401 */
+	const char *auth_error;      /* NULL: invalid_client */
+	int redirects;               /* how often /discovery and /jwks lead to themselves first; < 0: always */
+	unsigned n_redirects;
 	/* What the browser brought. */
 	char challenge[128], login_nonce[80];
 	/* What was seen. */
@@ -127,6 +132,17 @@ static inline void provider_json(struct http_req *r, int status, const char *tex
 	http_respond(r, status, "application/json", bytes_of_str(text));
 }
 
+/* Leads to itself; with the lock. */
+static inline bool provider_runs_in_circles(struct provider_script *s, struct http_req *r)
+{
+	if (s->redirects == 0)
+		return false;
+	s->redirects -= s->redirects > 0;
+	s->n_redirects++;
+	http_respond_redirect(r, 302, r->raw_path);
+	return true;
+}
+
 static inline void provider_discovery(void *arg, struct http_req *r)
 {
 	struct provider_server *p = arg;
@@ -135,6 +151,10 @@ static inline void provider_discovery(void *arg, struct http_req *r)
 
 	pthread_mutex_lock(&p->mu);
 	s->n_discovery++;
+	if (provider_runs_in_circles(s, r)) {
+		pthread_mutex_unlock(&p->mu);
+		return;
+	}
 	text = arena_printf(r->arena,
 			    "{\"issuer\":\"%s\",\"authorization_endpoint\":\"%s/authorize?x=1\",\"token_endpoint\":\"%s/token\","
 			    "\"jwks_uri\":\"%s/jwks\",\"id_token_signing_alg_values_supported\":%s",
@@ -155,8 +175,18 @@ static inline void provider_jwks(void *arg, struct http_req *r)
 
 	pthread_mutex_lock(&p->mu);
 	p->s.n_jwks++;
+	if (provider_runs_in_circles(&p->s, r)) {
+		pthread_mutex_unlock(&p->mu);
+		return;
+	}
 	provider_json(r, p->s.jwks ? 200 : 500, p->s.jwks ? p->s.jwks : "{}");
 	pthread_mutex_unlock(&p->mu);
+}
+
+static inline void provider_left(void *arg, struct http_req *r)
+{
+	(void)arg;
+	(void)r;
 }
 
 static inline void provider_userinfo(void *arg, struct http_req *r)
@@ -166,7 +196,9 @@ static inline void provider_userinfo(void *arg, struct http_req *r)
 
 	pthread_mutex_lock(&p->mu);
 	p->s.n_userinfo++;
-	if (auth == NULL || strcmp(auth, "Bearer access") != 0)
+	if (p->s.hang_userinfo)
+		http_on_cancel(r, provider_left, NULL);
+	else if (auth == NULL || strcmp(auth, "Bearer access") != 0)
 		provider_json(r, 401, "{}");
 	else
 		provider_json(r, 200, p->s.userinfo);
@@ -205,12 +237,6 @@ static inline bool provider_knows(const struct provider_script *s, struct http_r
 	return strcmp(code, "good") == 0 && (s->challenge[0] == '\0' || strcmp(s->challenge, hash) == 0 || strcmp(s->challenge, verifier) == 0);
 }
 
-static inline void provider_left(void *arg, struct http_req *r)
-{
-	(void)arg;
-	(void)r;
-}
-
 static inline void provider_token_endpoint(void *arg, struct http_req *r)
 {
 	struct provider_server *p = arg;
@@ -236,7 +262,8 @@ static inline void provider_token_endpoint(void *arg, struct http_req *r)
 	else if (s->status != 0)
 		provider_json(r, s->status, "{\"error\":\"invalid_grant\"}");
 	else if (!provider_knows(s, r, code, id, secret, verifier))
-		provider_json(r, 401, "{\"error\":\"invalid_client\"}");
+		provider_json(r, s->auth_status ? s->auth_status : 401,
+			      arena_printf(r->arena, "{\"error\":\"%s\"}", s->auth_error ? s->auth_error : "invalid_client"));
 	else
 		provider_json(r, 200, arena_printf(r->arena, "{\"access_token\":\"access\",\"token_type\":\"Bearer\",\"id_token\":\"%s\"}",
 						   provider_token(p, r)));

@@ -496,6 +496,16 @@ static void links_that_are_none_are_refused(void **state)
 	reply_free(&p);
 }
 
+/* Brackets in brackets. */
+static char *deep(struct arena *a)
+{
+	char *text = arena_strdup(a, "");
+
+	for (int i = 0; i < 12; i++)
+		text = i == 0 ? arena_strdup(a, "[") : arena_printf(a, "%s%s", text, text);
+	return arena_printf(a, "{\"id_token\":%s", text);
+}
+
 static void lies_of_the_provider_are_not_believed(void **state)
 {
 	struct site *w = *state;
@@ -535,6 +545,16 @@ static void lies_of_the_provider_are_not_believed(void **state)
 	LIE((s->status = 400, s->answer = "<html>"), OIDC_CODE_REFUSED, 403);
 	LIE(s->status = 503, OIDC_UNAVAILABLE, 503);
 	LIE(s->hang = true, OIDC_UNAVAILABLE, 503);
+	LIE(s->more = arena_printf(w->a, ",\"nbf\":%lld", (long long)(clock_unix_ns() / NS_PER_S) + 600), OIDC_TOKEN_TIME, 403);
+	LIE(s->more = ",\"azp\":\"another\"", OIDC_TOKEN_AUDIENCE, 403);
+	LIE(s->sub = "", OIDC_TOKEN_MALFORMED, 400);
+	LIE(s->sub = arena_printf(w->a, "%0300d", 0), OIDC_TOKEN_MALFORMED, 400);
+	LIE(s->sub = "a\\u0000b", OIDC_TOKEN_MALFORMED, 400);
+	LIE(s->token = jose_forge(w->a, "{\"alg\":\"RS256\",\"typ\":\"at+jwt\"}", "{}", bytes_of_str("x")), OIDC_TOKEN_MALFORMED, 400);
+	LIE(s->token = jose_forge(w->a, "{\"alg\":\"RS256\",\"crit\":[\"x\"]}", "{}", bytes_of_str("x")), OIDC_TOKEN_MALFORMED, 400);
+	LIE(s->token = jose_forge(w->a, "{\"alg\":\"RS256\",\"jwk\":{}}", "{}", bytes_of_str("x")), OIDC_TOKEN_SIGNATURE, 403);
+	LIE(s->answer = deep(w->a), OIDC_TOKEN_MALFORMED, 400);
+	LIE(s->status = 302, OIDC_CODE_REFUSED, 403); /* nobody follows with a code in hand */
 	/* And the truth. */
 	lock(w);
 	script_reset(w);
@@ -648,6 +668,39 @@ static void the_secret_is_shown_as_the_provider_takes_it(void **state)
 	unlock(w);
 }
 
+static void a_refusal_of_any_kind_is_tried_the_other_way(void **state)
+{
+	static const struct {
+		int status;
+		const char *error;
+	} t[] = { { 403, "unauthorized_client" }, { 400, "invalid_request" }, { 400, "access_denied" }, { 401, "" }, { 422, "x" } };
+	struct site *w = *state;
+
+	for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+		script_reset(w);
+		w->p.s.only_form = true;
+		w->p.s.auth_status = t[i].status;
+		w->p.s.auth_error = t[i].error;
+		if (i == 0)
+			run(w);
+		ask_to_join(w, 0);
+		join(w);
+	}
+}
+
+static void a_code_that_is_over_is_tried_once(void **state)
+{
+	struct site *w = *state;
+
+	w->p.s.status = 400; /* invalid_grant */
+	run(w);
+	ask_to_join(w, 0);
+	assert_refused(w, OIDC_CODE_REFUSED, 403);
+	lock(w);
+	assert_int_equal(w->p.s.n_token, 1);
+	unlock(w);
+}
+
 static void a_listed_method_is_taken_at_once(void **state)
 {
 	struct site *w = *state;
@@ -684,7 +737,108 @@ static void userinfo_counts_if_it_is_of_the_same_person(void **state)
 	w->p.s.userinfo = "nonsense";
 	unlock(w);
 	assert_refused(w, OIDC_FILTER_GROUP, 401);
+	assert_int_equal(count(w, OIDC_USERINFO_FAILED), 1);
+	assert_int_equal(count(w, OIDC_USERINFO_SUBJECT), 1);
+}
+
+static void userinfo_that_is_slow_or_huge_is_done_without(void **state)
+{
+	struct site *w = *state;
+	char *big = arena_alloc(w->a, 400001);
+	struct reply p;
+
+	memset(big, ' ', 400000);
+	big[400000] = '\0';
+	w->p.s.userinfo = big;
+	run(w);
+	ask_to_join(w, 0);
+	p = log_in(w);
+	assert_page(&p, 200, "user=Odin");
+	reply_free(&p);
+	lock(w);
+	w->p.s.hang_userinfo = true;
+	unlock(w);
+	p = log_in(w);
+	assert_page(&p, 200, "user=Odin");
+	reply_free(&p);
 	assert_int_equal(count(w, OIDC_USERINFO_FAILED), 2);
+	assert_int_equal(count(w, OIDC_USERINFO_SUBJECT), 0);
+}
+
+/* A machine's login with keys that have no names; then with a token that names one of several. */
+static void keys_without_names_are_tried_all(void **state)
+{
+	struct site *w = *state;
+	cjose_jwk_t *bare[2] = { jose_rsa(NULL), jose_rsa(NULL) };
+
+	w->p.s.jwks = jose_set(w->a, bare, 2);
+	w->p.s.key = bare[1];
+	run(w);
+	ask_to_join(w, 0);
+	join(w); /* named in the token alone */
+	lock(w);
+	w->p.s.kid = NULL;
+	unlock(w);
+	ask_to_join(w, 0);
+	join(w); /* named nowhere */
+	lock(w);
+	w->p.s.key = second_key;
+	unlock(w);
+	ask_to_join(w, 0);
+	{
+		struct reply p = log_in(w);
+
+		assert_page(&p, 403, "was not believed");
+		reply_free(&p);
+	}
+	assert_int_equal(count(w, OIDC_TOKEN_SIGNATURE), 1);
+	cjose_jwk_release(bare[0]);
+	cjose_jwk_release(bare[1]);
+}
+
+static void a_provider_that_leads_in_circles_is_left(void **state)
+{
+	struct site *w = *state;
+	struct oidc_opts o = options(w);
+	struct err err = { 0 };
+
+	w->p.s.redirects = -1;
+	assert_int_equal(oidc_new(&o, &w->o, &err), ST_OK);
+	assert_int_equal(oidc_discover_now(w->o, 0, &err), ST_IO);
+	lock(w);
+	assert_int_equal(w->p.s.n_redirects, 4); /* three are followed */
+	w->p.s.redirects = 2;
+	unlock(w);
+	if (oidc_discover_now(w->o, 0, &err) != ST_OK)
+		fail_msg("%s", err.text);
+	assert_int_equal(count(w, OIDC_DISCOVERY_FAILED), 1);
+	assert_int_equal(count(w, OIDC_DISCOVERY_OK), 1);
+	oidc_start(w->o);
+	serve(w);
+}
+
+static void documents_without_end_are_cut_off(void **state)
+{
+	struct site *w = *state;
+	struct oidc_opts o = options(w);
+	struct err err = { 0 };
+	char *big = arena_alloc(w->a, 600001);
+
+	memset(big, ' ', 600000);
+	big[600000] = '\0';
+	w->p.s.discovery = big;
+	assert_int_equal(oidc_new(&o, &w->o, &err), ST_OK);
+	assert_int_equal(oidc_discover_now(w->o, 0, &err), ST_TOO_BIG);
+	lock(w);
+	w->p.s.discovery = NULL;
+	w->p.s.jwks = big;
+	unlock(w);
+	assert_int_equal(oidc_discover_now(w->o, 0, &err), ST_OK); /* its keys are asked for again */
+	assert_int_equal(count(w, OIDC_KEYS_FAILED), 1);
+	oidc_start(w->o);
+	serve(w);
+	ask_to_join(w, 0);
+	assert_refused(w, OIDC_UNAVAILABLE, 503);
 }
 
 static void who_does_not_pass_a_filter_leaves_nothing(void **state)
@@ -1096,8 +1250,14 @@ int main(void)
 		T(keys_that_were_missing_at_the_start_are_fetched),
 		T(the_provider_may_refuse),
 		T(the_secret_is_shown_as_the_provider_takes_it),
+		T(a_refusal_of_any_kind_is_tried_the_other_way),
+		T(a_code_that_is_over_is_tried_once),
 		T(a_listed_method_is_taken_at_once),
 		T(userinfo_counts_if_it_is_of_the_same_person),
+		T(userinfo_that_is_slow_or_huge_is_done_without),
+		T(keys_without_names_are_tried_all),
+		T(a_provider_that_leads_in_circles_is_left),
+		T(documents_without_end_are_cut_off),
 		T(who_does_not_pass_a_filter_leaves_nothing),
 		T(an_unverified_address_is_not_stored),
 		T(a_form_of_somebody_else_confirms_nothing),

@@ -85,6 +85,8 @@ static void keys_that_are_none_are_left_out(void **state)
 #define X "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4"
 #define Y "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"
 #define EC(rest) "{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" X "\",\"y\":\"" Y "\"" rest "}]}"
+#define SEED_Y "u0yFo9jqKe-q-iRAaRLdhNWxTcMr9lbvbGvVil2UP5I"
+#define AT(x, y) "{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" x "\",\"y\":\"" y "\"}]}"
 	static const struct {
 		const char *why, *json;
 		size_t want;
@@ -96,6 +98,11 @@ static void keys_that_are_none_are_left_out(void **state)
 		{ "of an algorithm that is none", EC(",\"alg\":\"HS256\""), 0 },
 		{ "a point that is not on the curve", "{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" X "\",\"y\":\"" X "\"}]}", 0 },
 		{ "a curve that is none", "{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-255\",\"x\":\"" X "\",\"y\":\"" Y "\"}]}", 0 },
+		{ "with a coordinate that begins with a zero", AT("AFVDiUrz0A7X10Cr29dclrBod7eH219w7qeLkKjXwAo", SEED_Y), 1 },
+		{ "the same, without its zero", AT("VUOJSvPQDtfXQKvb11yWsGh3t4fbX3Dup4uQqNfACg", SEED_Y), 1 },
+		{ "the same, with a sign", AT("AABVQ4lK89AO19dAq9vXXJawaHe3h9tfcO6ni5Co18AK", "ALtMhaPY6invqvokQGkS3YTVsU3DK_ZW72xr1YpdlD-S"), 1 },
+		{ "a coordinate that is too long", AT(X X, Y), 0 },
+		{ "a coordinate that is nothing", AT("AAAA", Y), 0 },
 		{ "an HMAC secret", "{\"keys\":[{\"kty\":\"oct\",\"k\":\"" X "\"}]}", 0 },
 		{ "a short RSA key", "{\"keys\":[{\"kty\":\"RSA\",\"n\":\"" X X "\",\"e\":\"AQAB\"}]}", 0 },
 		{ "no base64url", "{\"keys\":[{\"kty\":\"RSA\",\"n\":\"0vx7x4=bbf!AtV\",\"e\":\"AQAB\"}]}", 0 },
