@@ -285,6 +285,7 @@ static void check_finish(void *arg)
 
 		cred->name = arena_printf(r->arena, "api key %s", c->name);
 		r->auth_data = cred;
+		r->who = cred->name;
 		http_on_cancel(r, NULL, NULL);
 		http_router_resume(c->api->router, r);
 	} else if (r != NULL && c->status == ST_BUSY) {
@@ -339,7 +340,7 @@ enum http_verdict api_check(void *arg, struct http_req *r)
 enum http_verdict api_check_local(void *arg, struct http_req *r)
 {
 	(void)arg;
-	(void)r;
+	r->who = "local socket";
 	return HTTP_ALLOW;
 }
 

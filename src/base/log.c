@@ -3,9 +3,14 @@
  *
  * A line is put together in memory and leaves in one write(2), so that lines of different threads do
  * not mix. What does not fit into LINE_MAX_BYTES is cut, never the end of the line.
+ *
+ * With a writer, lines are put one behind the other into a buffer that the writer takes whole: a loop that logs copies a
+ * line under a lock nobody holds for longer than that. It never waits for a terminal or a journal.
  */
 #include "base/log.h"
 
+#include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
@@ -17,6 +22,16 @@
 
 static atomic_int min_level = LOG_LEVEL_INFO;
 static atomic_int line_format = LOG_FORMAT_TEXT;
+
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t news;
+	pthread_t thread;
+	struct buf waiting; /* whole lines */
+	bool runs, ends;
+	uint64_t told;      /* of `dropped` */
+} writer = { .lock = PTHREAD_MUTEX_INITIALIZER, .news = PTHREAD_COND_INITIALIZER };
+static atomic_uint_fast64_t dropped;
 
 static const char *const level_names[] = { "trace", "debug", "info", "warn", "error", "off" };
 
@@ -99,18 +114,119 @@ static void text_line(struct buf *b, enum log_level level, const char *msg, cons
 	}
 }
 
+static void make_line(struct buf *b, enum log_level level, const char *msg, const struct log_field *fields)
+{
+	if (atomic_load_explicit(&line_format, memory_order_relaxed) == LOG_FORMAT_JSON)
+		json_line(b, level, msg, fields);
+	else
+		text_line(b, level, msg, fields);
+	buf_put_char(b, '\n');
+}
+
+/* All of it, or as much as anybody takes. */
+static void write_out(const uint8_t *p, size_t n)
+{
+	while (n > 0) {
+		ssize_t wrote = write(STDERR_FILENO, p, n);
+
+		if (wrote < 0 && errno == EINTR)
+			continue;
+		if (wrote <= 0)
+			return; /* nobody to tell */
+		p += wrote;
+		n -= (size_t)wrote;
+	}
+}
+
+/* ---- the writer ---- */
+
+/* true: it is in the writer's hands, or counted as lost. */
+static bool hand_over(struct bytes line)
+{
+	bool taken;
+
+	pthread_mutex_lock(&writer.lock);
+	taken = writer.runs;
+	if (taken && line.n <= LOG_QUEUE_MAX - writer.waiting.n)
+		buf_put_bytes(&writer.waiting, line);
+	else if (taken)
+		atomic_fetch_add_explicit(&dropped, 1, memory_order_relaxed);
+	if (taken)
+		pthread_cond_signal(&writer.news);
+	pthread_mutex_unlock(&writer.lock);
+	return taken;
+}
+
+/* Under the lock, with room again: say what was left out. */
+static void tell_dropped(struct buf *b)
+{
+	uint64_t now = log_lines_dropped();
+
+	if (now == writer.told)
+		return;
+	make_line(b, LOG_LEVEL_WARN, "log lines left out: nobody reads them as fast as they come",
+		  (const struct log_field[]){ LOG_U64("lines", now - writer.told), LOG_END });
+	writer.told = now;
+}
+
+static void *write_lines(void *arg)
+{
+	struct buf out;
+	bool ends = false;
+
+	while (!ends) {
+		pthread_mutex_lock(&writer.lock);
+		while (writer.waiting.n == 0 && !writer.ends)
+			pthread_cond_wait(&writer.news, &writer.lock);
+		out = writer.waiting;
+		buf_init(&writer.waiting, LOG_QUEUE_MAX + 2 * LINE_MAX_BYTES);
+		tell_dropped(&writer.waiting);
+		ends = writer.ends && writer.waiting.n == 0;
+		if (ends)
+			writer.runs = false; /* who comes now writes for himself, behind this */
+		pthread_mutex_unlock(&writer.lock);
+		write_out(out.p, out.n);
+		buf_release(&out);
+	}
+	return arg;
+}
+
+void log_writer_start(void)
+{
+	buf_init(&writer.waiting, LOG_QUEUE_MAX + 2 * LINE_MAX_BYTES);
+	writer.ends = false;
+	writer.runs = true;
+	if (pthread_create(&writer.thread, NULL, write_lines, NULL) != 0)
+		writer.runs = false;
+}
+
+void log_writer_stop(void)
+{
+	bool runs;
+
+	pthread_mutex_lock(&writer.lock);
+	runs = writer.runs && !writer.ends;
+	writer.ends = true;
+	pthread_cond_signal(&writer.news);
+	pthread_mutex_unlock(&writer.lock);
+	if (!runs)
+		return;
+	pthread_join(writer.thread, NULL);
+	buf_release(&writer.waiting);
+}
+
+uint64_t log_lines_dropped(void)
+{
+	return atomic_load_explicit(&dropped, memory_order_relaxed);
+}
+
 void log_write(enum log_level level, const char *msg, const struct log_field *fields)
 {
 	struct buf b;
-	ssize_t wrote;
 
 	buf_init(&b, LINE_MAX_BYTES);
-	if (atomic_load_explicit(&line_format, memory_order_relaxed) == LOG_FORMAT_JSON)
-		json_line(&b, level, msg, fields);
-	else
-		text_line(&b, level, msg, fields);
-	buf_put_char(&b, '\n');
-	wrote = write(STDERR_FILENO, b.p, b.n);
-	(void)wrote; /* nobody to tell */
+	make_line(&b, level, msg, fields);
+	if (!hand_over(buf_bytes(&b)))
+		write_out(b.p, b.n);
 	buf_release(&b);
 }

@@ -30,6 +30,17 @@ struct log_field {
 #define LOG_BOOL(k, x) ((struct log_field){ LOG_KIND_BOOL, (k), { .u = (x) } })
 #define LOG_END ((struct log_field){ LOG_KIND_END, 0, { 0 } })
 
+/**
+ * From here on a thread of its own writes the lines, so that whoever logs never waits for the reader of stderr. At most
+ * LOG_QUEUE_MAX bytes wait; lines that find no room are counted and left out, and the log says how many. Not twice.
+ */
+void log_writer_start(void);
+/** Write what waits and end the thread: lines are written by their callers again. Does nothing without one. */
+void log_writer_stop(void);
+#define LOG_QUEUE_MAX ((size_t)4 << 20)
+/** Lines left out since the start, for metrics. Any thread. */
+uint64_t log_lines_dropped(void);
+
 /** Set once at start, before threads; or at a reload (atomically). */
 void log_configure(enum log_level min, enum log_format format);
 bool log_enabled(enum log_level level);

@@ -2,6 +2,7 @@
 #include "control/control_priv.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -210,4 +211,16 @@ void control_loop_advance(struct control_loop *cl, struct publication *p)
 	mapper_loop_advance(cl->maps, p, clock_mono_ns());
 	snapshot_unref(&old);
 	control_map_kick(cl);
+}
+
+void control_who(const struct http_req *r, char out[static CONTROL_WHO_MAX])
+{
+	const struct noise_conn *nc = r->conn_data;
+	char b64[BASE64_LEN(KEY_LEN) + 1];
+
+	out[0] = '\0';
+	if (nc == NULL)
+		return;
+	base64_encode(bytes_of(nc->machine.b, KEY_LEN), b64);
+	snprintf(out, CONTROL_WHO_MAX, "machine [%.5s]", b64);
 }

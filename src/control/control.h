@@ -52,6 +52,10 @@ struct snapshot *control_loop_snapshot(struct control_loop *cl);
 /** End all map streams in order, spread over so many milliseconds, so that clients come back spread out. */
 void control_loop_drain(struct control_loop *cl, uint32_t spread_ms);
 
+#define CONTROL_WHO_MAX 24
+/** "machine [AbCdE]" for a request inside the channel (its conn_data), "" for any other. On its loop. */
+void control_who(const struct http_req *r, char out[static CONTROL_WHO_MAX]);
+
 /* Process-wide figures for metrics. Any thread. */
 #define CONTROL_COUNTERS(X)                                                                \
 	X(HANDSHAKE, "noise_handshakes", "Noise handshakes done")                          \

@@ -48,6 +48,8 @@ struct http_req {
 	bool secure;                  /* the client came by TLS, here or at a trusted proxy */
 	void *conn_data;              /* of the HTTP/2 connection: see h2_server_opts; NULL on HTTP/1 */
 	void *auth_data;              /* for the auth check and the handlers behind it */
+	const char *id;               /* names the request in logs; set by whoever gives names, NULL: nobody did */
+	const char *who;              /* whom the auth check found to ask, for logs; NULL: a stranger, or not known */
 	const struct http_pair *params; /* of the route's pattern */
 	size_t n_params;
 	const struct http_route *route;

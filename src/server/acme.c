@@ -40,6 +40,7 @@ enum status server_acme_open(struct server *srv, struct err *err)
 	}
 	if (c->tls_letsencrypt_challenge_type == CONFIG_ACME_HTTP_01) {
 		srv->acme_router = http_router_new();
+		http_router_set_before(srv->acme_router, server_name_request, srv);
 		http_router_set_check(srv->acme_router, allow_all, NULL);
 		acme_add_routes(srv->acme, srv->acme_router, SERVER_PUBLIC);
 	}

@@ -55,7 +55,7 @@ static void accepted_challenge(void *arg, struct stream *s)
 	http_server_accept(sl->challenges, s);
 }
 
-static bool is_trusted_proxy(void *arg, const struct net_addr *a)
+bool server_is_trusted_proxy(void *arg, const struct net_addr *a)
 {
 	const struct server *srv = arg;
 	struct ip_addr ip = { 0 };
@@ -98,7 +98,7 @@ static struct http_server *new_http(struct server_loop *sl, struct http_router *
 
 	return http_server_new(sl->loop, &(struct http_server_opts){ .limits = limits_of(srv->config),
 								     .router = router,
-								     .is_proxy = srv->config->trusted_proxies.n > 0 ? is_trusted_proxy : NULL,
+								     .is_proxy = srv->config->trusted_proxies.n > 0 ? server_is_trusted_proxy : NULL,
 								     .is_proxy_arg = srv,
 								     .on_done = server_request_done,
 								     .on_done_arg = srv });
@@ -287,10 +287,16 @@ static enum http_verdict allow_all(void *arg, struct http_req *r)
 	return HTTP_ALLOW;
 }
 
+static void before_all(void *arg, struct http_req *r)
+{
+	server_name_request(arg, r);
+	server_security_headers(arg, r);
+}
+
 static void make_routers(struct server *srv)
 {
 	srv->router = http_router_new();
-	http_router_set_before(srv->router, server_security_headers, NULL);
+	http_router_set_before(srv->router, before_all, srv);
 	http_router_set_check(srv->router, api_check, srv->api);
 	api_set_router(srv->api, srv->router);
 	api_add_routes(srv->api, srv->router);
@@ -299,11 +305,12 @@ static void make_routers(struct server *srv)
 	server_relay_routes(srv, srv->router);
 
 	srv->local_router = http_router_new();
+	http_router_set_before(srv->local_router, server_name_request, srv);
 	http_router_set_check(srv->local_router, api_check_local, srv->api);
 	api_add_routes(srv->api, srv->local_router);
 
 	srv->metrics_router = http_router_new();
-	http_router_set_before(srv->metrics_router, server_security_headers, NULL);
+	http_router_set_before(srv->metrics_router, before_all, srv);
 	http_router_set_check(srv->metrics_router, allow_all, NULL);
 	server_metrics_routes(srv, srv->metrics_router);
 }
@@ -321,7 +328,7 @@ enum status server_edge_open(struct server *srv, struct err *err)
 		.max_total = (uint32_t)c->server.limits.max_connections,
 		.max_per_address = (uint32_t)c->server.limits.connections_per_address,
 		.max_pending = (uint32_t)c->server.limits.pending_handshakes,
-		.exempt = c->trusted_proxies.n > 0 ? is_trusted_proxy : NULL,
+		.exempt = c->trusted_proxies.n > 0 ? server_is_trusted_proxy : NULL,
 		.exempt_arg = srv,
 	});
 	for (unsigned i = 0; i < srv->n_loops; i++)

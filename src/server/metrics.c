@@ -34,13 +34,7 @@ void server_request_done(void *arg, const struct http_req *r, int status, uint64
 		b++;
 	atomic_fetch_add_explicit(&latency[b], 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&latency_sum_ms, elapsed_ms, memory_order_relaxed);
-	if (log_enabled(LOG_LEVEL_DEBUG)) {
-		char from[NET_ADDR_TEXT_MAX];
-
-		net_addr_format(&r->client, from);
-		log_debug("request", LOG_STR("method", r->method), LOG_STR("path", r->raw_path), LOG_I64("status", status),
-			  LOG_STR("remote", from), LOG_U64("ms", elapsed_ms), LOG_END);
-	}
+	server_log_request(r, status, elapsed_ms);
 }
 
 static void head(struct buf *b, const char *name, const char *type, const char *help)

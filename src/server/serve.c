@@ -346,8 +346,10 @@ static enum status start(struct server *srv, struct err *err)
 	}
 	if (s == ST_OK)
 		s = server_watch_files(srv, err);
-	if (s == ST_OK)
+	if (s == ST_OK) {
+		log_writer_start(); /* before the loops: none of them waits for who reads the log */
 		s = start_loops(srv, err);
+	}
 	if (s == ST_OK) {
 		server_derp_map_start(srv);
 		server_acme_start(srv);
@@ -369,6 +371,7 @@ int server_serve(const char *config_path)
 	pthread_mutex_init(&srv->live_lock, NULL);
 	s = load_config(srv, config_path);
 	srv->live = srv->config;
+	server_access_open();
 	if (s != ST_OK) {
 		free(srv);
 		return 1;
@@ -382,5 +385,6 @@ int server_serve(const char *config_path)
 	free(srv);
 	if (s == ST_OK)
 		log_info("Headscale stopped", LOG_END);
+	log_writer_stop();
 	return s == ST_OK ? 0 : 1;
 }

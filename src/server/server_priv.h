@@ -86,6 +86,8 @@ enum status server_edge_open(struct server *srv, struct err *err) MUST_CHECK;
 void server_edge_close(struct server *srv);
 /** ST_CONFLICT and words if another process listens there. type: SOCK_STREAM or SOCK_DGRAM. */
 enum status server_port_is_free(const struct net_addr *addr, int type, const char *key, struct err *err) MUST_CHECK;
+/** A peer whose word on clients and requests counts. Any thread. */
+bool server_is_trusted_proxy(void *srv, const struct net_addr *a);
 /** Stop accepting and end what is open, spread over the configured time; done(arg) on the main loop. */
 void server_edge_drain(struct server *srv, loop_fn *done, void *arg);
 
@@ -134,6 +136,15 @@ enum status server_watch_files(struct server *srv, struct err *err) MUST_CHECK;
 enum status server_policy_text(const struct config *c, char **text_out, size_t *n_out, struct err *err) MUST_CHECK;
 /** Free what reloads made; the loops have ended. */
 void server_reload_close(struct server *srv);
+
+/* access.c */
+/** Before requests come. */
+void server_access_open(void);
+/** 1 to 64 of A-Z a-z 0-9 . _ - */
+bool server_request_id_ok(const char *id);
+/** Give the request its name, or take that of a trusted proxy; http_req_fn with arg = the server. */
+void server_name_request(void *srv, struct http_req *r);
+void server_log_request(const struct http_req *r, int status, uint64_t elapsed_ms);
 
 /* metrics.c */
 void server_metrics_routes(struct server *srv, struct http_router *r);

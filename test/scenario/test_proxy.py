@@ -87,7 +87,7 @@ class Proxied:
 
     def seen_from(self, path):
         """The addresses that the server's log names for requests of `path`."""
-        return set(re.findall(rf" debug request method=\S+ path=\"?{re.escape(path)}\"? .*?remote=(\S+)", self.server.log()))
+        return set(re.findall(rf" http request id=\S+ method=\S+ path=\"?{re.escape(path)}\"? .*?remote=(\S+)", self.server.log()))
 
 
 def full_maps(node):

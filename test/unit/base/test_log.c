@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -96,6 +97,87 @@ static void levels_switch_lines_off(void **state)
 	assert_false(log_enabled(LOG_LEVEL_INFO));
 }
 
+/* ---- the writer's thread ---- */
+
+static int pipe_fds[2];
+
+static void read_all(char **out, size_t *n_out)
+{
+	size_t n = 0, cap = 1u << 24;
+	char *p = malloc(cap);
+	ssize_t got;
+
+	while ((got = read(pipe_fds[0], p + n, cap - n - 1)) > 0)
+		n += (size_t)got;
+	p[n] = 0;
+	*out = p;
+	*n_out = n;
+}
+
+static void *read_later(void *arg)
+{
+	static char *text;
+	size_t n;
+
+	(void)arg;
+	read_all(&text, &n);
+	return text;
+}
+
+#define EACH 5000
+
+static void *log_many(void *arg)
+{
+	for (int i = 0; i < EACH; i++)
+		log_info("line", LOG_U64("of", (uint64_t)(uintptr_t)arg), LOG_U64("n", (uint64_t)i), LOG_END);
+	return NULL;
+}
+
+/* Nobody reads while the lines are made: a logger that waited for its reader would wait for ever. */
+static void who_logs_never_waits_and_nothing_is_lost_in_silence(void **state)
+{
+	char filler[4001];
+	uint64_t lines = 0, before = log_lines_dropped();
+	pthread_t t[2], reader;
+	void *text = NULL;
+	char *said;
+	(void)state;
+
+	memset(filler, 'x', sizeof filler - 1);
+	filler[sizeof filler - 1] = 0;
+	log_configure(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+	assert_int_equal(pipe(pipe_fds), 0);
+	saved_stderr = dup(2);
+	dup2(pipe_fds[1], 2);
+	close(pipe_fds[1]);
+	log_writer_start();
+	for (size_t i = 0; i < 2; i++)
+		pthread_create(&t[i], NULL, log_many, (void *)i);
+	for (size_t i = 0; i < 2; i++)
+		pthread_join(t[i], NULL);
+	for (int i = 0; i < 3000; i++) /* more than may wait */
+		log_warn("filler", LOG_STR("v", filler), LOG_END);
+	assert_true(log_lines_dropped() > before);
+	pthread_create(&reader, NULL, read_later, NULL);
+	log_writer_stop();
+	log_info("afterwards", LOG_END);
+	dup2(saved_stderr, 2);
+	close(saved_stderr);
+	pthread_join(reader, &text);
+	for (const char *p = text; (p = strchr(p, '\n')); p++)
+		lines++;
+	/* Each line is there or counted, and the count stands in the log; then one more. */
+	assert_int_equal(lines, 2 * EACH + 3000 - (log_lines_dropped() - before) + 2);
+	said = strstr(text, "log lines left out");
+	assert_non_null(said);
+	said = strstr(said, "lines=");
+	assert_non_null(said);
+	assert_int_equal(strtoull(said + 6, NULL, 10), log_lines_dropped() - before);
+	assert_non_null(strstr(text, "info afterwards\n"));
+	close(pipe_fds[0]);
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -103,6 +185,7 @@ int main(void)
 		cmocka_unit_test(a_json_line_is_json),
 		cmocka_unit_test(long_values_are_cut),
 		cmocka_unit_test(levels_switch_lines_off),
+		cmocka_unit_test(who_logs_never_waits_and_nothing_is_lost_in_silence),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
