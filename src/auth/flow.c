@@ -58,7 +58,7 @@ static void random_hex(char out[static OIDC_SECRET_LEN + 1])
 
 /* ---- begin ---- */
 
-static bool own_parameter(const char *name)
+bool flow_own_parameter(const char *name)
 {
 	static const char *const own[] = { "response_type", "client_id", "redirect_uri",   "scope",
 					   "state",	    "nonce",	 "code_challenge", "code_challenge_method" };
@@ -103,7 +103,7 @@ static const char *authorization_url(struct job *j, const struct login *l, const
 	put_pair(&b, "nonce", l->nonce);
 	put_challenge(&b, o, l);
 	for (size_t i = 0; i < o->opts.n_extra_params; i++)
-		if (!own_parameter(o->opts.extra_params[i].name))
+		if (!flow_own_parameter(o->opts.extra_params[i].name))
 			put_pair(&b, o->opts.extra_params[i].name, o->opts.extra_params[i].value);
 	if (buf_ok(&b))
 		url = arena_strndup(j->a, b.p, b.n);

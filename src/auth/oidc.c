@@ -445,6 +445,38 @@ static const char *path_of(const char *url)
 	return slash != NULL ? slash : "";
 }
 
+/* Bytes of a text in a link. */
+static size_t escaped_len(const char *s)
+{
+	size_t n = 0;
+
+	for (; *s; s++)
+		n += strchr("-_.~", *s) != NULL || (*s >= '0' && *s <= '9') || (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') ? 1 : 3;
+	return n;
+}
+
+static enum status check_params(const struct oidc_opts *o, struct err *err)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < o->n_extra_params; i++)
+		n += escaped_len(o->extra_params[i].name) + escaped_len(o->extra_params[i].value) + 2;
+	if (n <= OIDC_PARAMS_MAX)
+		return ST_OK;
+	err_set(err, "oidc.extra_params are too long: a login link would carry %zu bytes of them, no more than %d fit", n,
+		OIDC_PARAMS_MAX);
+	return ST_BAD_INPUT;
+}
+
+/* One of ours is not replaced; who tries gets to hear of it. */
+static void warn_of_params(const struct oidc_opts *o)
+{
+	for (size_t i = 0; i < o->n_extra_params; i++)
+		if (flow_own_parameter(o->extra_params[i].name))
+			log_warn("oidc.extra_params names a parameter that is the server's own: it is not sent",
+				 LOG_STR("name", o->extra_params[i].name), LOG_END);
+}
+
 static enum status check_options(const struct oidc_opts *o, struct err *err)
 {
 	if (!provider_url_ok(o->issuer) || strpbrk(o->issuer, "?#") != NULL)
@@ -456,7 +488,7 @@ static enum status check_options(const struct oidc_opts *o, struct err *err)
 	else if (o->client_secret == NULL || *o->client_secret == '\0')
 		err_set(err, "oidc.client_secret or oidc.client_secret_path is required when oidc.issuer is set");
 	else
-		return ST_OK;
+		return check_params(o, err);
 	return ST_BAD_INPUT;
 }
 
@@ -484,6 +516,7 @@ enum status oidc_new(const struct oidc_opts *opts, struct oidc **out, struct err
 	    &(struct waiting_opts){ .max = TABLE_MAX, .max_per_source = TABLE_PER_SOURCE, .release = free });
 	o->confirms = waiting_new(
 	    &(struct waiting_opts){ .max = TABLE_MAX, .max_per_source = TABLE_PER_SOURCE, .release = confirm_release });
+	warn_of_params(&o->opts);
 	o->pause_ms = RETRY_MIN_MS;
 	loop_timer_init(&o->refresh, o->opts.loop, on_refresh, o);
 	*out = o;

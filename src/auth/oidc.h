@@ -39,6 +39,8 @@ struct oidc_pages {
 };
 #define OIDC_CSRF_FIELD "headscale_register_confirm"
 
+#define OIDC_PARAMS_MAX 8192 /* bytes of all extra parameters in a link */
+
 enum oidc_pkce { OIDC_PKCE_OFF = 0, OIDC_PKCE_PLAIN, OIDC_PKCE_S256 };
 
 struct oidc_texts {
@@ -57,7 +59,7 @@ struct oidc_opts {
 	const char *issuer;     /* letter for letter what the provider says of itself */
 	const char *client_id, *client_secret;
 	struct oidc_texts scopes; /* n = 0: openid profile email */
-	const struct oidc_param *extra_params; /* of the authorization request; they do not replace its own ones */
+	const struct oidc_param *extra_params; /* of the authorization request; they do not replace its own ones, which is logged */
 	size_t n_extra_params;
 	struct oidc_texts allowed_groups, allowed_domains, allowed_users; /* each that is not empty must have a match */
 	bool email_verified_required;

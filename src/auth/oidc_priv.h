@@ -146,6 +146,8 @@ void job_heard(void *job, enum status s, const struct err *err, const struct sta
 void job_run(void *job); /* first step at home */
 
 /* flow.c */
+/** A parameter of the authorization request that we set. */
+bool flow_own_parameter(const char *name);
 void flow_begin(struct job *j);
 void flow_callback(struct job *j);
 void flow_keys_ready(struct job *j);

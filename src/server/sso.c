@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "auth/oidc.h"
+#include "base/vec.h"
 #include "web/pages.h"
 
 static void confirm(struct buf *out, const char *action, const char *csrf, const char *user, const struct oidc_device *d)
@@ -31,13 +32,13 @@ static struct oidc_texts texts(const struct config_strings *s)
 enum status server_sso_open(struct server *srv, struct err *err)
 {
 	const struct config *c = srv->config;
-	struct oidc_param params[64];
-	size_t n = 0;
+	struct oidc_param *params;
 	enum status s;
 
 	if (c->oidc.issuer[0] == '\0')
 		return ST_OK;
-	for (; n < c->oidc.extra_params_n && n < 64; n++)
+	params = xcalloc(c->oidc.extra_params_n + 1, sizeof *params);
+	for (size_t n = 0; n < c->oidc.extra_params_n; n++)
 		params[n] = (struct oidc_param){ c->oidc.extra_params[n].name, c->oidc.extra_params[n].value };
 	s = oidc_new(&(struct oidc_opts){ .loop = srv->main,
 					  .state = srv->state,
@@ -47,7 +48,7 @@ enum status server_sso_open(struct server *srv, struct err *err)
 					  .client_secret = c->oidc.client_secret,
 					  .scopes = texts(&c->oidc.scope),
 					  .extra_params = params,
-					  .n_extra_params = n,
+					  .n_extra_params = c->oidc.extra_params_n,
 					  .allowed_groups = texts(&c->oidc.allowed_groups),
 					  .allowed_domains = texts(&c->oidc.allowed_domains),
 					  .allowed_users = texts(&c->oidc.allowed_users),
@@ -59,6 +60,7 @@ enum status server_sso_open(struct server *srv, struct err *err)
 					  .fallback = server_login_page,
 					  .fallback_arg = srv },
 		     &srv->oidc, err);
+	free(params);
 	if (s != ST_OK) {
 		err_prefix(err, "oidc");
 		return s;

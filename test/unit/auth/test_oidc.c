@@ -366,6 +366,38 @@ static void a_login_makes_a_user_and_a_node(void **state)
 	assert_int_equal(count(w, OIDC_REGISTERED), 1);
 }
 
+static void parameters_are_all_sent_or_refused(void **state)
+{
+	struct site *w = *state;
+	struct oidc_opts o = options(w);
+	struct oidc_param many[200];
+	struct err err = { 0 };
+	struct trip t;
+	char *big;
+
+	for (size_t i = 0; i < 200; i++)
+		many[i] = (struct oidc_param){ arena_printf(w->a, "p%zu", i), "\xc3\x9f &=/" };
+	o.extra_params = many;
+	o.n_extra_params = 200;
+	run_with(w, &o);
+	ask_to_join(w, 0);
+	t = depart(w, "register");
+	for (size_t i = 0; i < 200; i++)
+		assert_non_null(strstr(t.location, arena_printf(w->a, "&p%zu=%%C3%%9F%%20%%26%%3D%%2F", i)));
+	big = arena_alloc(w->a, OIDC_PARAMS_MAX + 1);
+	memset(big, 'x', OIDC_PARAMS_MAX);
+	big[OIDC_PARAMS_MAX] = '\0';
+	many[0].value = big;
+	o.n_extra_params = 1;
+	{
+		struct oidc *other = NULL;
+
+		assert_int_equal(oidc_new(&o, &other, &err), ST_BAD_INPUT);
+		assert_non_null(strstr(err.text, "oidc.extra_params are too long"));
+		assert_null(other);
+	}
+}
+
 static void cookies_are_of_the_browser_alone(void **state)
 {
 	struct site *w = *state;
@@ -1238,6 +1270,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(a_login_makes_a_user_and_a_node),
+		T(parameters_are_all_sent_or_refused),
 		T(cookies_are_of_the_browser_alone),
 		T(people_are_known_by_subject),
 		T(the_same_person_again_is_the_same_node),
