@@ -277,6 +277,28 @@ static void check_database(struct loader *l)
 				 &c->database.postgres.pass);
 }
 
+static bool is_origin(const char *s)
+{
+	const char *host = strstr(s, "://");
+
+	if (!strcmp(s, "*"))
+		return true;
+	return host && (host - s == 4 || host - s == 5) && !strncmp(s, "https", (size_t)(host - s)) && host[3] &&
+	       !strpbrk(host + 3, "/ \t?#");
+}
+
+static void check_origins(struct loader *l)
+{
+	const struct config_strings *o = &l->c->server.api.cors_origins;
+
+	for (size_t i = 0; i < o->n; i++) {
+		if (!is_origin(o->v[i]))
+			error("server.api.cors_origins",
+			      "server.api.cors_origins[%zu] must be an origin such as https://console.example.com, or *: got \"%s\"", i,
+			      o->v[i]);
+	}
+}
+
 static void check_tuning(struct loader *l)
 {
 	struct config *c = l->c;
@@ -314,6 +336,7 @@ void cfg_check(struct loader *l)
 	check_database(l);
 	check_dns(l);
 	check_oidc(l);
+	check_origins(l);
 	check_tuning(l);
 }
 

@@ -228,6 +228,7 @@ struct config {
 			int64_t registrations_per_minute;   /* per client address; 0: no limit */
 			int64_t failed_logins_per_minute;   /* per client address; 0: no limit */
 			int64_t pending_logins_per_address; /* 0: no limit */
+			int64_t api_requests_per_second;    /* per client address; 0: no limit */
 			int64_t request_header_bytes;
 			int64_t request_body_bytes; /* API and pages */
 			int64_t map_request_bytes;  /* bodies inside the control protocol */
@@ -242,6 +243,9 @@ struct config {
 			int64_t write_ns; /* no progress towards a reader */
 			int64_t shutdown_ns;
 		} timeouts;
+		struct {
+			struct config_strings cors_origins; /* "https://console.example.com"; "*": all */
+		} api;
 		struct {
 			int64_t max_connections;
 			int64_t bytes_per_second; /* per client; 0: no limit */
