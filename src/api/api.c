@@ -5,6 +5,7 @@
  * behind the snapshot that shows it: messages of one poster keep their order.
  */
 #include "api/api_priv.h"
+#include "api/list.h"
 
 #include <stdlib.h>
 
@@ -21,6 +22,10 @@ struct api *api_new(const struct api_opts *o)
 	a->policy_in_database = o->policy_in_database;
 	a->policy_path = xstrdup(o->policy_path != NULL ? o->policy_path : "");
 	a->policy_max = o->policy_max != 0 ? o->policy_max : (size_t)4 << 20;
+	a->cors_origins = xcalloc(o->n_cors_origins + 1, sizeof *a->cors_origins);
+	for (; a->n_cors_origins < o->n_cors_origins; a->n_cors_origins++)
+		a->cors_origins[a->n_cors_origins] = xstrdup(o->cors_origins[a->n_cors_origins]);
+	a->rate = o->requests_per_second != 0 ? api_rate_new(o->requests_per_second) : NULL;
 	return a;
 }
 
@@ -29,6 +34,10 @@ void api_free(struct api **a)
 	if (*a == NULL)
 		return;
 	free((*a)->policy_path);
+	for (size_t i = 0; i < (*a)->n_cors_origins; i++)
+		free((*a)->cors_origins[i]);
+	free((*a)->cors_origins);
+	api_rate_free(&(*a)->rate);
 	free(*a);
 	*a = NULL;
 }
@@ -70,6 +79,17 @@ void api_out_send(struct http_req *r, struct api_out *o)
 	buf_put_char(&o->b, '\n');
 	http_respond(r, 200, "application/json", buf_bytes(&o->b));
 	buf_release(&o->b);
+}
+
+void api_out_send_tagged(struct http_req *r, struct api_out *o)
+{
+	char tag[17];
+
+	api_tag_of(buf_bytes(&o->b), tag);
+	if (api_etag(r, tag))
+		buf_release(&o->b);
+	else
+		api_out_send(r, o);
 }
 
 void api_send_empty(struct http_req *r)
@@ -259,6 +279,32 @@ static void unauthorized(struct http_req *r)
 	api_problem(r, 401, "Unauthorized", NULL, NULL);
 }
 
+static bool origin_allowed(const struct api *a, const char *origin)
+{
+	for (size_t i = 0; i < a->n_cors_origins; i++)
+		if (strcmp(a->cors_origins[i], "*") == 0 || strcmp(a->cors_origins[i], origin) == 0)
+			return true;
+	return false;
+}
+
+void api_cors(struct api *a, struct http_req *r)
+{
+	const char *origin = http_req_header(r, "origin");
+
+	if (a->n_cors_origins == 0 || strncmp(r->path, "/api/", 5) != 0)
+		return;
+	http_resp_header(r, "Vary", "Origin");
+	if (origin == NULL || !origin_allowed(a, origin))
+		return;
+	http_resp_header(r, "Access-Control-Allow-Origin", origin);
+	http_resp_header(r, "Access-Control-Expose-Headers", "ETag, X-Total-Count, Retry-After");
+	if (strcmp(r->method, "OPTIONS") != 0)
+		return;
+	http_resp_header(r, "Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE");
+	http_resp_header(r, "Access-Control-Allow-Headers", "Authorization, Content-Type, If-None-Match, If-Match");
+	http_resp_header(r, "Access-Control-Max-Age", "600");
+}
+
 struct check {
 	struct api *api;
 	struct http_req *req; /* NULL: cancelled */
@@ -319,6 +365,10 @@ enum http_verdict api_check(void *arg, struct http_req *r)
 
 	if (r->route->auth == API_AUTH_PUBLIC)
 		return HTTP_ALLOW;
+	if (a->rate != NULL && !api_rate_take(a->rate, &r->client, clock_mono_ns())) {
+		http_respond_overload(r, 429, 1, 2);
+		return HTTP_REFUSED;
+	}
 	if (r->route->auth != API_AUTH_ADMIN || header == NULL || strncmp(header, "Bearer ", 7) != 0 || header[7] == '\0') {
 		unauthorized(r);
 		return HTTP_REFUSED;
@@ -342,138 +392,4 @@ enum http_verdict api_check_local(void *arg, struct http_req *r)
 	(void)arg;
 	r->who = "local socket";
 	return HTTP_ALLOW;
-}
-
-/* ---- bodies ---- */
-
-static void put_tree(void *tree)
-{
-	json_object_put(tree);
-}
-
-bool api_body(struct http_req *r, bool optional, struct json_object **out)
-{
-	struct json_object *o = NULL;
-	struct err e = { 0 };
-
-	if (r->body.n == 0) {
-		if (!optional) {
-			api_problem(r, 400, "request body is required", NULL, NULL);
-			return false;
-		}
-		o = json_object_new_object();
-	} else if (json_parse(r->body, r->body.n, &o, &e) != ST_OK) {
-		api_problem(r, 400, "request body is not JSON", e.text, "body");
-		return false;
-	} else if (!json_object_is_type(o, json_type_object)) {
-		json_object_put(o);
-		api_problem(r, 422, "validation failed", "expected object", "body");
-		return false;
-	}
-	arena_on_free(r->arena, put_tree, o);
-	*out = o;
-	return true;
-}
-
-static bool wrong(struct http_req *r, const char *name, const char *expected)
-{
-	api_problem(r, 422, "validation failed", expected, arena_printf(r->arena, "body.%s", name));
-	return false;
-}
-
-bool api_text(struct http_req *r, struct json_object *o, const char *name, const char **out)
-{
-	struct json_object *v = NULL;
-
-	*out = NULL;
-	if (!json_object_object_get_ex(o, name, &v) || v == NULL)
-		return true;
-	if (!json_object_is_type(v, json_type_string) && !json_object_is_type(v, json_type_int))
-		return wrong(r, name, "expected string");
-	*out = json_object_get_string(v);
-	if (strlen(*out) != (size_t)(json_object_is_type(v, json_type_string) ? (size_t)json_object_get_string_len(v) : strlen(*out)))
-		return wrong(r, name, "expected text without NUL");
-	return true;
-}
-
-bool api_bool(struct http_req *r, struct json_object *o, const char *name, bool *out)
-{
-	struct json_object *v = NULL;
-
-	if (!json_object_object_get_ex(o, name, &v) || v == NULL)
-		return true;
-	if (!json_object_is_type(v, json_type_boolean))
-		return wrong(r, name, "expected boolean");
-	*out = json_object_get_boolean(v);
-	return true;
-}
-
-bool api_time(struct http_req *r, struct json_object *o, const char *name, int64_t *out)
-{
-	const char *text;
-
-	if (!api_text(r, o, name, &text))
-		return false;
-	if (text != NULL && rfc3339_parse(bytes_of_str(text), out) != ST_OK)
-		return wrong(r, name, "expected string to be RFC 3339 date-time");
-	return true;
-}
-
-bool api_strings(struct http_req *r, struct json_object *o, const char *name, const char ***out, size_t *n_out)
-{
-	struct json_object *v = NULL;
-	size_t n;
-
-	*out = NULL;
-	*n_out = 0;
-	if (!json_object_object_get_ex(o, name, &v) || v == NULL)
-		return true;
-	if (!json_object_is_type(v, json_type_array))
-		return wrong(r, name, "expected array");
-	n = json_object_array_length(v);
-	*out = ARENA_ARRAY(r->arena, const char *, n + 1);
-	for (size_t i = 0; i < n; i++) {
-		struct json_object *item = json_object_array_get_idx(v, i);
-
-		if (!json_object_is_type(item, json_type_string))
-			return wrong(r, arena_printf(r->arena, "%s[%zu]", name, i), "expected string");
-		(*out)[i] = json_object_get_string(item);
-	}
-	*n_out = n;
-	return true;
-}
-
-bool api_prefixes(struct http_req *r, const char *name, const char *const *texts, size_t n, const struct ip_prefix **out)
-{
-	struct ip_prefix *v = ARENA_ARRAY(r->arena, struct ip_prefix, n + 1);
-
-	for (size_t i = 0; i < n; i++) {
-		if (ip_prefix_parse(bytes_of_str(texts[i]), &v[i]) != ST_OK) {
-			api_problem(r, 400, "parsing route",
-				    arena_printf(r->arena, "\"%.80s\" is no prefix such as 10.0.0.0/24", texts[i]),
-				    arena_printf(r->arena, "body.%s[%zu]", name, i));
-			return false;
-		}
-	}
-	*out = v;
-	return true;
-}
-
-bool api_number(struct http_req *r, const char *text, const char *what, uint64_t *out)
-{
-	uint64_t v = 0;
-
-	for (const char *p = text; *p != '\0'; p++) {
-		if (*p < '0' || *p > '9' || v > (UINT64_MAX - 9) / 10) {
-			api_problem(r, 400, what, arena_printf(r->arena, "\"%.40s\" is not a number", text), NULL);
-			return false;
-		}
-		v = v * 10 + (uint64_t)(*p - '0');
-	}
-	if (text[0] == '\0') {
-		api_problem(r, 400, what, "a number is missing", NULL);
-		return false;
-	}
-	*out = v;
-	return true;
 }

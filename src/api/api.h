@@ -24,7 +24,13 @@ struct api_opts {
 	bool policy_in_database;    /* else setPolicy is refused, and policy_path names the file */
 	const char *policy_path;    /* "" if none; copied */
 	size_t policy_max;          /* bytes of a policy; 0: 4 MiB */
+	const char *const *cors_origins; /* pages of these origins may ask ("https://console.example.com"; "*": all); copied */
+	size_t n_cors_origins;
+	uint32_t requests_per_second; /* of one address (IPv6: /64), the local socket not counted; 0: no limit */
 };
+
+/* The release of the Go server whose API this is; what consoles go by. */
+#define API_LEVEL "0.30.0"
 
 struct api;
 struct api *api_new(const struct api_opts *o);
@@ -37,6 +43,12 @@ void api_add_routes(struct api *a, struct http_router *r);
 enum http_verdict api_check(void *api, struct http_req *r);
 /** The check for the local socket: whoever may open it may do everything. */
 enum http_verdict api_check_local(void *api, struct http_req *r);
+
+/**
+ * For http_router_set_before(): the headers that let pages of allowed origins ask, on paths below /api/. The router's answer
+ * to OPTIONS then is the browser's permission.
+ */
+void api_cors(struct api *a, struct http_req *r);
 
 /** Tell api_check which router it works for, so that it can resume requests after a look-up. */
 void api_set_router(struct api *a, const struct http_router *r);

@@ -50,6 +50,19 @@ static void policy_get(void *arg, struct http_req *r)
 	api_op_submitted(op, state_policy_get(a->state, policy_get_done, op, &e), &e);
 }
 
+#define POLICY_MISTAKE "parsing policy from bytes" /* consoles look for these words to show a mistake beside the policy */
+
+static void policy_set_done(void *arg, enum status s, const struct err *err, const struct state_result *res)
+{
+	struct err e = { 0 };
+
+	if (s == ST_BAD_INPUT && err != NULL) {
+		err_set(&e, POLICY_MISTAKE ": %s", err->text);
+		err = &e;
+	}
+	api_op_done(arg, s, err, res);
+}
+
 static void policy_set(void *arg, struct http_req *r)
 {
 	struct state_actor by = api_actor(r, "policy set");
@@ -58,8 +71,9 @@ static void policy_set(void *arg, struct http_req *r)
 	struct err e = { 0 };
 	struct api_op *op;
 	const char *text;
+	enum status s;
 
-	if (!api_body(r, false, &body) || !api_text(r, body, "policy", &text))
+	if (!api_body(r, false, "policy", &body) || !api_long_text(r, body, "policy", &text))
 		return;
 	if (!a->policy_in_database) {
 		api_problem(r, 400, "update is disabled for modes other than 'database'",
@@ -69,7 +83,10 @@ static void policy_set(void *arg, struct http_req *r)
 		return;
 	}
 	op = api_op_new(a, r, "setting policy", answer_policy);
-	api_op_submitted(op, state_policy_set(a->state, &by, bytes_of_str(text != NULL ? text : ""), api_op_done, op, &e), &e);
+	s = state_policy_set(a->state, &by, bytes_of_str(text != NULL ? text : ""), policy_set_done, op, &e);
+	if (s == ST_BAD_INPUT)
+		err_prefix(&e, POLICY_MISTAKE);
+	api_op_submitted(op, s, &e);
 }
 
 static void answer_empty(struct api_op *op)
@@ -85,7 +102,7 @@ static void policy_check(void *arg, struct http_req *r)
 	struct api_op *op;
 	const char *text;
 
-	if (!api_body(r, false, &body) || !api_text(r, body, "policy", &text))
+	if (!api_body(r, false, "policy", &body) || !api_long_text(r, body, "policy", &text))
 		return;
 	op = api_op_new(a, r, "checking policy", answer_empty);
 	api_op_submitted(op, state_policy_check(a->state, bytes_of_str(text != NULL ? text : ""), api_op_done, op, &e), &e);
@@ -129,8 +146,8 @@ static void audit_list(void *arg, struct http_req *r)
 		api_problem(r, 422, "validation failed", "expected string to be RFC 3339 date-time", "query.since");
 		return;
 	}
-	if ((limit != NULL && !api_number(r, limit, "invalid limit", &max)) ||
-	    (before != NULL && !api_number(r, before, "invalid before", &f.before_id)))
+	if ((limit != NULL && !api_number(r, limit, "invalid limit", "query.limit", &max)) ||
+	    (before != NULL && !api_number(r, before, "invalid before", "query.before", &f.before_id)))
 		return;
 	f.max = max > 1000 ? 1000 : (size_t)max;
 	op = api_op_new(a, r, "listing audit entries", answer_audit);
@@ -213,7 +230,7 @@ static void debug_node(void *arg, struct http_req *r)
 	struct json_object *body;
 	struct api *a = arg;
 
-	if (!api_body(r, false, &body) || !api_text(r, body, "user", &user) || !api_text(r, body, "key", &auth_id) ||
+	if (!api_body(r, false, "user key name routes", &body) || !api_text(r, body, "user", &user) || !api_text(r, body, "key", &auth_id) ||
 	    !api_text(r, body, "name", &p.hostname) || !api_strings(r, body, "routes", &routes, &p.n_routes))
 		return;
 	p.user = user != NULL && user[0] != '\0' ? snapshot_user_by_name(api_snapshot(a, r->loop), user) : NULL;

@@ -1,15 +1,6 @@
-/*
- * api/nodes.c -- /api/v1/node..., /api/v1/auth...
- *
- * A list of ten thousand nodes is written in pieces, one a turn, so that maps on the same loop do not wait for it.
- */
+/* api/nodes.c -- /api/v1/node/..., /api/v1/auth/... The list is in nodes_list.c. */
 #include "api/api_priv.h"
-
-#include <stdlib.h>
-
-#include "base/vec.h"
-
-#define NODES_PER_TURN 256
+#include "api/list.h"
 
 static void answer_node(struct api_op *op)
 {
@@ -30,157 +21,7 @@ static void answer_empty(struct api_op *op)
 
 static bool node_of(struct http_req *r, uint64_t *id)
 {
-	return api_number(r, http_req_param(r, "id"), "type mismatch, parameter: node_id", id);
-}
-
-/* ---- lists ---- */
-
-struct list_job {
-	struct http_req *req; /* NULL: the reader went away */
-	struct snapshot *snap;
-	struct preauth_key **keys; /* sorted by id */
-	size_t n_keys;
-	user_id user; /* 0: all */
-	const char *tag;
-	size_t page;
-	uint64_t left, offset; /* paging: how many more, how many to pass over */
-	struct api_out out;
-};
-
-static void list_free(struct list_job *j)
-{
-	for (size_t i = 0; i < j->n_keys; i++)
-		preauth_key_unref(&j->keys[i]);
-	free(j->keys);
-	snapshot_unref(&j->snap);
-	buf_release(&j->out.b);
-	free(j);
-}
-
-static int by_id(const void *key, const void *elem)
-{
-	const key_id *id = key;
-	struct preauth_key *const *k = elem;
-
-	return *id < (*k)->id ? -1 : *id > (*k)->id;
-}
-
-static const struct preauth_key *key_of(const struct list_job *j, key_id id)
-{
-	struct preauth_key **k =
-		id != 0 && j->n_keys > 0 ? bsearch(&id, j->keys, j->n_keys, sizeof *j->keys, by_id) : NULL;
-
-	return k != NULL ? *k : NULL;
-}
-
-static bool wanted(struct list_job *j, const struct node *n)
-{
-	if (j->user != 0 && (node_is_tagged(n) || n->user != j->user))
-		return false;
-	if (j->tag != NULL && !str_list_has(n->tags, j->tag))
-		return false;
-	if (j->offset > 0) {
-		j->offset--;
-		return false;
-	}
-	if (j->left == 0)
-		return false;
-	j->left--;
-	return true;
-}
-
-static void list_step(void *arg)
-{
-	struct list_job *j = arg;
-	size_t n = 0;
-
-	if (j->req == NULL) {
-		list_free(j);
-		return;
-	}
-	for (; j->page < j->snap->n_pages && n < NODES_PER_TURN; j->page++) {
-		const struct page *p = j->snap->pages[j->page];
-
-		for (size_t i = 0; i < PAGE_SLOTS; i++) {
-			const struct node *node = p->slot[i].node;
-
-			if (!((p->used >> i) & 1) || !wanted(j, node))
-				continue;
-			api_put_node(&j->out.w, j->snap, node, key_of(j, node->auth_key));
-			n++;
-		}
-	}
-	if (j->page == j->snap->n_pages) {
-		jw_arr_end(&j->out.w);
-		jw_obj_end(&j->out.w);
-		buf_put_char(&j->out.b, '\n');
-	}
-	http_resp_write(j->req, buf_bytes(&j->out.b));
-	buf_reset(&j->out.b);
-	if (j->page < j->snap->n_pages) {
-		loop_post(j->req->loop, list_step, j);
-		return;
-	}
-	http_resp_end(j->req);
-	list_free(j);
-}
-
-static void list_cancelled(void *arg, struct http_req *r)
-{
-	struct list_job *j = arg;
-
-	(void)r;
-	j->req = NULL;
-}
-
-/* The pre-auth keys have come: begin. */
-static void list_start(struct api_op *op)
-{
-	const char *user = http_req_query(op->req, "user"), *tag = http_req_query(op->req, "tag");
-	const char *limit = http_req_query(op->req, "limit"), *offset = http_req_query(op->req, "offset");
-	struct http_req *r = op->req;
-	struct list_job *j = xcalloc(1, sizeof *j);
-
-	j->left = UINT64_MAX;
-	j->snap = snapshot_ref(api_snapshot(op->api, op->loop));
-	j->keys = op->preauths;
-	j->n_keys = op->n;
-	op->preauths = NULL;
-	op->n = 0;
-	api_out_init(&j->out);
-	if (user != NULL && user[0] != '\0') {
-		const struct user *u = snapshot_user_by_name(j->snap, user);
-
-		if (u == NULL) {
-			list_free(j);
-			api_problem(r, 404, "listing nodes", "user not found", NULL);
-			return;
-		}
-		j->user = u->id;
-	}
-	j->tag = tag != NULL && tag[0] != '\0' ? tag : NULL;
-	if ((limit != NULL && !api_number(r, limit, "invalid limit", &j->left)) ||
-	    (offset != NULL && !api_number(r, offset, "invalid offset", &j->offset))) {
-		list_free(j);
-		return;
-	}
-	j->req = r;
-	http_on_cancel(r, list_cancelled, j);
-	jw_obj_begin(&j->out.w);
-	jw_key(&j->out.w, "nodes");
-	jw_arr_begin(&j->out.w);
-	http_resp_header(r, "Content-Type", "application/json");
-	http_resp_start(r, 200);
-	list_step(j);
-}
-
-static void list(void *arg, struct http_req *r)
-{
-	struct api *a = arg;
-	struct err e = { 0 };
-	struct api_op *op = api_op_new(a, r, "listing nodes", list_start);
-
-	api_op_submitted(op, state_preauth_list(a->state, api_op_done, op, &e), &e);
+	return api_number(r, http_req_param(r, "id"), "type mismatch, parameter: node_id", "path.nodeId", id);
 }
 
 /* ---- one node ---- */
@@ -250,7 +91,8 @@ static void delete_node(void *arg, struct http_req *r)
 static void expire(void *arg, struct http_req *r)
 {
 	struct state_actor by = api_actor(r, "nodes expire");
-	const char *query_expiry = http_req_query(r, "expiry"), *query_disable = http_req_query(r, "disableExpiry");
+	const char *query_expiry = http_req_query(r, "expiry");
+	enum api_wish query_disable;
 	int64_t at = STATE_NOW;
 	struct json_object *body;
 	bool disable = false;
@@ -259,15 +101,16 @@ static void expire(void *arg, struct http_req *r)
 	struct api_op *op;
 	uint64_t id;
 
-	if (!node_of(r, &id) || !api_body(r, true, &body) || !api_time(r, body, "expiry", &at) ||
+	if (!node_of(r, &id) || !api_body(r, true, "expiry disableExpiry", &body) || !api_time(r, body, "expiry", &at) ||
 	    !api_bool(r, body, "disableExpiry", &disable))
 		return;
 	if (query_expiry != NULL && rfc3339_parse(bytes_of_str(query_expiry), &at) != ST_OK) {
 		api_problem(r, 422, "validation failed", "expected string to be RFC 3339 date-time", "query.expiry");
 		return;
 	}
-	if (query_disable != NULL)
-		disable = strcmp(query_disable, "true") == 0 || strcmp(query_disable, "1") == 0;
+	if (!api_wish_parse(r, "disableExpiry", &query_disable))
+		return;
+	disable = disable || query_disable == API_YES;
 	if (disable && at != STATE_NOW) {
 		api_problem(r, 400, "cannot set both disable_expiry and expiry", NULL, NULL);
 		return;
@@ -302,7 +145,7 @@ static void set_tags(void *arg, struct http_req *r)
 	uint64_t id;
 	size_t n;
 
-	if (!node_of(r, &id) || !api_body(r, false, &body) || !api_strings(r, body, "tags", &tags, &n))
+	if (!node_of(r, &id) || !api_body(r, false, "tags", &body) || !api_strings(r, body, "tags", &tags, &n))
 		return;
 	if (n == 0) {
 		api_problem(r, 400, "cannot remove all tags from a node - tagged nodes must have at least one tag", NULL, NULL);
@@ -310,6 +153,29 @@ static void set_tags(void *arg, struct http_req *r)
 	}
 	op = api_op_new(a, r, "setting tags", answer_node);
 	api_op_submitted(op, state_node_set_tags(a->state, &by, id, tags, n, api_op_done, op, &e), &e);
+}
+
+/* To another owner; the Go server had it until 0.27, consoles offer it. */
+static void move_node(void *arg, struct http_req *r)
+{
+	struct state_actor by = api_actor(r, "nodes move");
+	struct json_object *body;
+	const char *user;
+	struct api *a = arg;
+	struct err e = { 0 };
+	struct api_op *op;
+	uint64_t id;
+	user_id to;
+
+	if (!node_of(r, &id) || !api_body(r, false, "user", &body) || !api_text(r, body, "user", &user) ||
+	    !api_user_ref(r, api_snapshot(a, r->loop), user, "body.user", &to))
+		return;
+	if (to == 0) {
+		api_problem(r, 422, "validation failed", "expected the number of a user", "body.user");
+		return;
+	}
+	op = api_op_new(a, r, "moving node", answer_node);
+	api_op_submitted(op, state_node_move(a->state, &by, id, to, api_op_done, op, &e), &e);
 }
 
 static void set_routes(void *arg, struct http_req *r)
@@ -324,7 +190,7 @@ static void set_routes(void *arg, struct http_req *r)
 	uint64_t id;
 	size_t n;
 
-	if (!node_of(r, &id) || !api_body(r, false, &body) || !api_strings(r, body, "routes", &routes, &n))
+	if (!node_of(r, &id) || !api_body(r, false, "routes", &body) || !api_strings(r, body, "routes", &routes, &n))
 		return;
 	if (!api_prefixes(r, "routes", routes, n, &prefixes))
 		return;
@@ -346,13 +212,15 @@ static void answer_changes(struct api_op *op)
 
 static void backfill(void *arg, struct http_req *r)
 {
-	const char *confirmed = http_req_query(r, "confirmed");
+	enum api_wish confirmed;
 	struct state_actor by = api_actor(r, "nodes backfillips");
 	struct api *a = arg;
 	struct err e = { 0 };
 	struct api_op *op;
 
-	if (confirmed == NULL || (strcmp(confirmed, "true") != 0 && strcmp(confirmed, "1") != 0)) {
+	if (!api_wish_parse(r, "confirmed", &confirmed))
+		return;
+	if (confirmed != API_YES) {
 		api_problem(r, 400, "backfilling node IPs", "not confirmed, aborting", "query.confirmed");
 		return;
 	}
@@ -402,7 +270,7 @@ static void auth_register(void *arg, struct http_req *r)
 	struct json_object *body;
 	const char *user, *id;
 
-	if (api_body(r, false, &body) && api_text(r, body, "user", &user) && api_text(r, body, "authId", &id))
+	if (api_body(r, false, "user authId", &body) && api_text(r, body, "user", &user) && api_text(r, body, "authId", &id))
 		admit(arg, r, user, id, "body.user", "body.authId");
 }
 
@@ -424,7 +292,7 @@ static void decide(struct api *a, struct http_req *r, bool accept)
 	struct api_op *op;
 	const char *id;
 
-	if (!api_body(r, false, &body) || !api_text(r, body, "authId", &id) || !api_auth_id(r, "invalid auth_id", id, "body.authId"))
+	if (!api_body(r, false, "authId", &body) || !api_text(r, body, "authId", &id) || !api_auth_id(r, "invalid auth_id", id, "body.authId"))
 		return;
 	op = api_op_new(a, r, accept ? "approving auth request" : "rejecting auth request", answer_empty);
 	api_op_submitted(op, state_pending_decide(a->state, &by, id, accept, api_op_done, op, &e), &e);
@@ -442,12 +310,13 @@ static void reject(void *arg, struct http_req *r)
 
 void api_nodes_routes(struct api *a, struct http_router *r)
 {
-	api_route(r, a, "GET", "/api/v1/node", list);
+	api_route(r, a, "GET", "/api/v1/node", api_nodes_list);
 	api_route(r, a, "GET", "/api/v1/node/{id}", get);
 	api_route(r, a, "DELETE", "/api/v1/node/{id}", delete_node);
 	api_route(r, a, "POST", "/api/v1/node/{id}/expire", expire);
 	api_route(r, a, "POST", "/api/v1/node/{id}/rename/{name}", rename_node);
 	api_route(r, a, "POST", "/api/v1/node/{id}/tags", set_tags);
+	api_route(r, a, "POST", "/api/v1/node/{id}/user", move_node);
 	api_route(r, a, "POST", "/api/v1/node/{id}/approve_routes", set_routes);
 	api_route(r, a, "POST", "/api/v1/node/register", node_register);
 	api_route(r, a, "POST", "/api/v1/node/backfillips", backfill);

@@ -45,12 +45,15 @@ static const struct schema schemas[] = {
 	{ "SetRoleRequest", { { "role", STR, 0 } } },
 	{ "ExpireNodeRequest", { { "expiry", TIME, 0 }, { "disableExpiry", BOOL, 0 } } },
 	{ "SetTagsRequest", { { "tags", STRS, 0 } } },
+	{ "MoveNodeRequest", { { "user", STR, 0 } } },
+	{ "DebugCreateNodeRequest", { { "user", STR, 0 }, { "key", STR, 0 }, { "name", STR, 0 }, { "routes", STRS, 0 } } },
 	{ "SetApprovedRoutesRequest", { { "routes", STRS, 0 } } },
 	{ "AuthRegisterRequest", { { "user", STR, 0 }, { "authId", STR, 0 } } },
 	{ "AuthRequest", { { "authId", STR, 0 } } },
 	{ "CreatePreAuthKeyRequest",
 	  { { "user", STR, 0 }, { "reusable", BOOL, 0 }, { "ephemeral", BOOL, 0 }, { "expiration", TIME, 0 }, { "aclTags", STRS, 0 } } },
-	{ "KeyRequest", { { "id", STR, 0 }, { "prefix", STR, 0 } } },
+	{ "PreAuthKeyRequest", { { "id", STR, 0 }, { "key", STR, 0 } } },
+	{ "ApiKeyRequest", { { "id", STR, 0 }, { "prefix", STR, 0 } } },
 	{ "CreateApiKeyRequest", { { "expiration", TIME, 0 } } },
 	{ "PolicyRequest", { { "policy", STR, 0 } } },
 	{ "UserAnswer", { { "user", REF, "User" } } },
@@ -77,29 +80,31 @@ struct operation {
 
 static const struct operation operations[] = {
 	{ "post", "/api/v1/user", "createUser", "Create a user", "", "CreateUserRequest", "UserAnswer" },
-	{ "get", "/api/v1/user", "listUsers", "List users", "id name email", NULL, "UsersAnswer" },
+	{ "get", "/api/v1/user", "listUsers", "List users", "id name email search provider role sort limit offset", NULL, "UsersAnswer" },
 	{ "delete", "/api/v1/user/{id}", "deleteUser", "Delete a user without nodes", "", NULL, "EmptyAnswer" },
 	{ "post", "/api/v1/user/{id}/rename/{name}", "renameUser", "Rename a user", "", NULL, "UserAnswer" },
 	{ "post", "/api/v1/user/{id}/role", "setUserRole", "Set a user's role", "", "SetRoleRequest", "UserAnswer" },
-	{ "get", "/api/v1/node", "listNodes", "List nodes", "user tag limit offset", NULL, "NodesAnswer" },
+	{ "get", "/api/v1/node", "listNodes", "List nodes", "user tag name ip online expired sort limit offset", NULL, "NodesAnswer" },
 	{ "get", "/api/v1/node/{id}", "getNode", "Get a node", "", NULL, "NodeAnswer" },
 	{ "delete", "/api/v1/node/{id}", "deleteNode", "Delete a node", "", NULL, "EmptyAnswer" },
 	{ "post", "/api/v1/node/{id}/expire", "expireNode", "End a node's key", "", "ExpireNodeRequest", "NodeAnswer" },
 	{ "post", "/api/v1/node/{id}/rename/{name}", "renameNode", "Rename a node", "", NULL, "NodeAnswer" },
 	{ "post", "/api/v1/node/{id}/tags", "setTags", "Replace a node's tags", "", "SetTagsRequest", "NodeAnswer" },
+	{ "post", "/api/v1/node/{id}/user", "moveNode", "Give a node another owner", "", "MoveNodeRequest", "NodeAnswer" },
 	{ "post", "/api/v1/node/{id}/approve_routes", "setApprovedRoutes", "Replace a node's approved routes", "", "SetApprovedRoutesRequest", "NodeAnswer" },
+	{ "post", "/api/v1/debug/node", "debugCreateNode", "Make a login that waits, for tests", "", "DebugCreateNodeRequest", "NodeAnswer" },
 	{ "post", "/api/v1/node/register", "registerNode", "Admit a machine (older form)", "user key", NULL, "NodeAnswer" },
 	{ "post", "/api/v1/node/backfillips", "backfillNodeIPs", "Give missing addresses", "confirmed", NULL, "ChangesAnswer" },
 	{ "post", "/api/v1/auth/register", "authRegister", "Admit a machine", "", "AuthRegisterRequest", "NodeAnswer" },
 	{ "post", "/api/v1/auth/approve", "authApprove", "Approve an SSH check", "", "AuthRequest", "EmptyAnswer" },
 	{ "post", "/api/v1/auth/reject", "authReject", "Refuse a login or an SSH check", "", "AuthRequest", "EmptyAnswer" },
 	{ "post", "/api/v1/preauthkey", "createPreAuthKey", "Create a pre-auth key", "", "CreatePreAuthKeyRequest", "PreAuthKeyAnswer" },
-	{ "get", "/api/v1/preauthkey", "listPreAuthKeys", "List pre-auth keys", "user", NULL, "PreAuthKeysAnswer" },
+	{ "get", "/api/v1/preauthkey", "listPreAuthKeys", "List pre-auth keys", "user tag used reusable ephemeral expired sort limit offset", NULL, "PreAuthKeysAnswer" },
 	{ "delete", "/api/v1/preauthkey", "deletePreAuthKey", "Delete a pre-auth key", "id", NULL, "EmptyAnswer" },
-	{ "post", "/api/v1/preauthkey/expire", "expirePreAuthKey", "End a pre-auth key", "", "KeyRequest", "EmptyAnswer" },
+	{ "post", "/api/v1/preauthkey/expire", "expirePreAuthKey", "End a pre-auth key", "", "PreAuthKeyRequest", "EmptyAnswer" },
 	{ "post", "/api/v1/apikey", "createApiKey", "Create an API key", "", "CreateApiKeyRequest", "ApiKeyAnswer" },
-	{ "get", "/api/v1/apikey", "listApiKeys", "List API keys", "", NULL, "ApiKeysAnswer" },
-	{ "post", "/api/v1/apikey/expire", "expireApiKey", "End an API key", "", "KeyRequest", "EmptyAnswer" },
+	{ "get", "/api/v1/apikey", "listApiKeys", "List API keys", "expired sort limit offset", NULL, "ApiKeysAnswer" },
+	{ "post", "/api/v1/apikey/expire", "expireApiKey", "End an API key", "", "ApiKeyRequest", "EmptyAnswer" },
 	{ "delete", "/api/v1/apikey/{prefix}", "deleteApiKey", "Delete an API key", "", NULL, "EmptyAnswer" },
 	{ "get", "/api/v1/policy", "getPolicy", "Get the policy", "", NULL, "PolicyAnswer" },
 	{ "put", "/api/v1/policy", "setPolicy", "Replace the policy", "", "PolicyRequest", "PolicyAnswer" },
@@ -239,6 +244,14 @@ static void put_content(struct jw *w, const char *type, const char *schema)
 	jw_obj_end(w);
 }
 
+/* What api/list.c adds. */
+static void put_list_headers(struct jw *w)
+{
+	jw_key(w, "headers");
+	jw_raw(w, BYTES_LIT("{\"X-Total-Count\":{\"description\":\"elements before limit and offset\",\"schema\":{\"type\":\"integer\"}},"
+			    "\"ETag\":{\"description\":\"for If-None-Match, answered with 304\",\"schema\":{\"type\":\"string\"}}}"));
+}
+
 static void put_operation(struct jw *w, const struct operation *op)
 {
 	jw_key(w, op->method);
@@ -257,6 +270,8 @@ static void put_operation(struct jw *w, const struct operation *op)
 	jw_key(w, "200");
 	jw_obj_begin(w);
 	jw_kstr(w, "description", "OK");
+	if (strstr(op->query, "limit offset") != NULL)
+		put_list_headers(w);
 	put_content(w, "application/json", op->answer);
 	jw_obj_end(w);
 	jw_key(w, "default");

@@ -1,5 +1,8 @@
 /* api/users.c -- /api/v1/user... */
 #include "api/api_priv.h"
+#include "api/list.h"
+
+#define ROLES_EXPECTED "expected owner, admin, network-admin, it-admin, auditor or member"
 
 static void answer_user(struct api_op *op)
 {
@@ -26,7 +29,7 @@ static void create(void *arg, struct http_req *r)
 	struct err e = { 0 };
 	struct api_op *op;
 
-	if (!api_body(r, false, &body) || !api_text(r, body, "name", &u.name) ||
+	if (!api_body(r, false, "name displayName email pictureUrl", &body) || !api_text(r, body, "name", &u.name) ||
 	    !api_text(r, body, "displayName", &u.display_name) || !api_text(r, body, "email", &u.email) ||
 	    !api_text(r, body, "pictureUrl", &u.picture_url))
 		return;
@@ -36,6 +39,7 @@ static void create(void *arg, struct http_req *r)
 	api_op_submitted(op, state_user_create(a->state, &u, api_op_done, op, &e), &e);
 }
 
+/* The Go server's own filters: of those given, one counts. */
 static bool selected(const struct user *u, const char *name, const char *email, uint64_t id)
 {
 	if (name != NULL)
@@ -45,30 +49,89 @@ static bool selected(const struct user *u, const char *name, const char *email, 
 	return id == 0 || u->id == id;
 }
 
+static int by_number(const void *a, const void *b)
+{
+	return ((const struct user *)a)->id < ((const struct user *)b)->id ? -1 : 1;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct user *)a)->name, ((const struct user *)b)->name);
+}
+
+static int by_email(const void *a, const void *b)
+{
+	return strcmp(((const struct user *)a)->email, ((const struct user *)b)->email);
+}
+
+static int by_created(const void *a, const void *b)
+{
+	int64_t x = ((const struct user *)a)->created_ns, y = ((const struct user *)b)->created_ns;
+
+	return x < y ? -1 : x > y;
+}
+
+static const struct api_sort sorts[] = {
+	{ "id", by_number }, { "name", by_name }, { "email", by_email }, { "createdAt", by_created }, { NULL, NULL }
+};
+
+struct filter {
+	const char *name, *email, *search, *provider;
+	uint64_t id;
+	bool has_role;
+	enum user_role role;
+};
+
+static bool parse_filter(struct http_req *r, struct filter *f)
+{
+	const char *id = api_given(r, "id"), *role = api_given(r, "role");
+
+	*f = (struct filter){ .name = api_given(r, "name"), .email = api_given(r, "email"), .search = api_given(r, "search"),
+			      .provider = api_given(r, "provider"), .has_role = role != NULL };
+	if (id != NULL && !api_number(r, id, "invalid id", "query.id", &f->id))
+		return false;
+	if (role != NULL && api_role_parse(role, &f->role) != ST_OK) {
+		api_problem(r, 422, "validation failed", ROLES_EXPECTED, "query.role");
+		return false;
+	}
+	return true;
+}
+
+static bool wanted(const struct filter *f, const struct user *u)
+{
+	if (!selected(u, f->name, f->email, f->id) || (f->has_role && u->role != f->role))
+		return false;
+	if (f->provider != NULL && strcmp(u->provider, f->provider) != 0)
+		return false;
+	return f->search == NULL || api_like(f->search, u->name) || api_like(f->search, u->display_name) || api_like(f->search, u->email);
+}
+
 static void list(void *arg, struct http_req *r)
 {
-	const char *name = http_req_query(r, "name"), *email = http_req_query(r, "email"), *id_text = http_req_query(r, "id");
 	struct api *a = arg;
 	struct snapshot *s = api_snapshot(a, r->loop);
-	uint64_t id = 0;
+	size_t n = 0, first, count, all = snapshot_user_count(s);
+	struct api_list how;
+	struct filter f;
 	struct api_out o;
+	const void **v;
 
-	if (id_text != NULL && id_text[0] != '\0' && !api_number(r, id_text, "invalid id", &id))
+	if (!api_list_parse(r, sorts, &how) || !parse_filter(r, &f))
 		return;
-	if (name != NULL && name[0] == '\0')
-		name = NULL;
-	if (email != NULL && email[0] == '\0')
-		email = NULL;
+	v = ARENA_ARRAY(r->arena, const void *, all + 1);
+	for (size_t i = 0; i < all; i++)
+		if (wanted(&f, snapshot_user_at(s, i)))
+			v[n++] = snapshot_user_at(s, i);
+	api_list_cut(r, &how, v, n, &first, &count);
 	api_out_init(&o);
 	jw_obj_begin(&o.w);
 	jw_key(&o.w, "users");
 	jw_arr_begin(&o.w);
-	for (size_t i = 0; i < snapshot_user_count(s); i++)
-		if (selected(snapshot_user_at(s, i), name, email, id))
-			api_put_user(&o.w, snapshot_user_at(s, i));
+	for (size_t i = 0; i < count; i++)
+		api_put_user(&o.w, v[first + i]);
 	jw_arr_end(&o.w);
 	jw_obj_end(&o.w);
-	api_out_send(r, &o);
+	api_out_send_tagged(r, &o);
 }
 
 static void rename_user(void *arg, struct http_req *r)
@@ -79,7 +142,7 @@ static void rename_user(void *arg, struct http_req *r)
 	struct api_op *op;
 	uint64_t id;
 
-	if (!api_number(r, http_req_param(r, "id"), "invalid user id", &id))
+	if (!api_number(r, http_req_param(r, "id"), "invalid user id", "path.id", &id))
 		return;
 	op = api_op_new(a, r, "renaming user", answer_user);
 	api_op_submitted(op, state_user_rename(a->state, &by, id, http_req_param(r, "name"), api_op_done, op, &e), &e);
@@ -93,7 +156,7 @@ static void delete_user(void *arg, struct http_req *r)
 	struct api_op *op;
 	uint64_t id;
 
-	if (!api_number(r, http_req_param(r, "id"), "invalid user id", &id))
+	if (!api_number(r, http_req_param(r, "id"), "invalid user id", "path.id", &id))
 		return;
 	op = api_op_new(a, r, "deleting user", answer_empty);
 	op->conflict_http = 400;
@@ -111,12 +174,11 @@ static void set_role(void *arg, struct http_req *r)
 	const char *name;
 	uint64_t id;
 
-	if (!api_number(r, http_req_param(r, "id"), "invalid user id", &id) || !api_body(r, false, &body) ||
+	if (!api_number(r, http_req_param(r, "id"), "invalid user id", "path.id", &id) || !api_body(r, false, "role", &body) ||
 	    !api_text(r, body, "role", &name))
 		return;
 	if (name == NULL || api_role_parse(name, &role) != ST_OK) {
-		api_problem(r, 422, "validation failed",
-			    "expected owner, admin, network-admin, it-admin, auditor or member", "body.role");
+		api_problem(r, 422, "validation failed", ROLES_EXPECTED, "body.role");
 		return;
 	}
 	op = api_op_new(a, r, "setting role", answer_user);

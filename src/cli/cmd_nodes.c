@@ -57,18 +57,33 @@ static void node_row(struct cli_ctx *c, struct cli_table *t, struct json_object 
 	cli_table_cell(t, is_past(cli_str(n, "expiry")) ? "yes" : "no");
 }
 
+/* The flags of `nodes list` as a query; those of kind BOOL as true and false. */
+static const char *list_path(struct cli_ctx *c)
+{
+	static const char *const flags[] = { "user", "tag", "name", "ip", "online", "expired", "sort", "limit", "offset" };
+	const char *path = "/api/v1/node";
+	char mark = '?';
+
+	for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+		const struct cli_value *v = cli_flag(c, flags[i]);
+
+		if (!v->given)
+			continue;
+		path = arena_printf(c->arena, "%s%c%s=%s", path, mark, flags[i], cli_escape(c, v->text));
+		mark = '&';
+	}
+	return path;
+}
+
 enum status cli_nodes_list(struct cli_ctx *c)
 {
 	static const char *const header[] = { "ID",	      "Hostname",  "Name",	"MachineKey", "NodeKey",   "User",   "Tags",
 					      "IP addresses", "Ephemeral", "Last seen", "Expiration", "Connected", "Expired" };
-	const struct cli_value *user = cli_flag(c, "user");
 	struct json_object *out = NULL, *nodes;
 	struct cli_table *t;
 	enum status s;
 
-	s = cli_call(c, "listing nodes", "GET",
-		     user->given ? arena_printf(c->arena, "/api/v1/node?user=%s", cli_escape(c, user->text)) : "/api/v1/node",
-		     NULL, &out);
+	s = cli_call(c, "listing nodes", "GET", list_path(c), NULL, &out);
 	if (s != ST_OK)
 		return s;
 	nodes = cli_member(out, "nodes");

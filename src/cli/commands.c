@@ -24,7 +24,15 @@ static const struct cli_command users[] = {
 
 static const struct cli_command nodes[] = {
 	{ .name = "list", .aliases = { "ls", "show" }, .help = "List nodes", .run = cli_nodes_list,
-	  .flags = { { "user", 'u', CLI_STRING, false, NULL, "only this user's nodes" } } },
+	  .flags = { { "user", 'u', CLI_STRING, false, NULL, "only this user's nodes" },
+		     { "tag", 0, CLI_STRING, false, NULL, "only nodes with this tag" },
+		     { "name", 'n', CLI_STRING, false, NULL, "only this name or host name; * is any text" },
+		     { "ip", 0, CLI_STRING, false, NULL, "only the node of this address" },
+		     { "online", 0, CLI_BOOL, false, NULL, "only nodes that are online; =false: offline" },
+		     { "expired", 0, CLI_BOOL, false, NULL, "only nodes whose key has expired; =false: has not" },
+		     { "sort", 0, CLI_STRING, false, NULL, "id, name, givenName, createdAt, lastSeen or expiry; - before it: downwards" },
+		     { "limit", 0, CLI_U64, false, NULL, "at most so many" },
+		     { "offset", 0, CLI_U64, false, NULL, "without the first so many" } } },
 	{ .name = "list-routes", .aliases = { "lsr", "routes" }, .help = "List routes of nodes", .run = cli_nodes_routes,
 	  .flags = { IDENTIFIER(false) } },
 	{ .name = "register", .help = "Admit a machine that waits at a login page", .run = cli_nodes_register,

@@ -10,9 +10,13 @@
 #include "base/vec.h"
 #include "web/pages.h"
 
+/* arg: the server, or NULL where there is no API. */
 void server_security_headers(void *arg, struct http_req *r)
 {
-	(void)arg;
+	struct server *srv = arg;
+
+	if (srv != NULL)
+		api_cors(srv->api, r);
 	http_resp_header(r, "X-Frame-Options", "DENY");
 	http_resp_header(r, "X-Content-Type-Options", "nosniff");
 	http_resp_header(r, "Referrer-Policy", "no-referrer");
@@ -53,7 +57,8 @@ static void version(void *arg, struct http_req *r)
 	buf_init(&b, 4096);
 	jw_init(&w, &b);
 	jw_obj_begin(&w);
-	jw_kstr(&w, "version", HEADSCALE_VERSION);
+	/* Consoles go by the first part: which API this is. The second is ours. */
+	jw_kstr(&w, "version", API_LEVEL "+c" HEADSCALE_VERSION);
 	jw_kstr(&w, "commit", "unknown");
 	jw_kstr(&w, "buildTime", "unknown");
 	jw_key(&w, "go");

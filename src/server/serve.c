@@ -188,7 +188,11 @@ static void open_api(struct server *srv)
 					       .snapshot_arg = srv,
 					       .policy_in_database = srv->config->policy.mode == CONFIG_POLICY_DATABASE,
 					       .policy_path = srv->config->policy.path,
-					       .policy_max = (size_t)srv->config->server.limits.policy_bytes });
+					       .policy_max = (size_t)srv->config->server.limits.policy_bytes,
+					       .cors_origins = srv->config->server.api.cors_origins.v,
+					       .n_cors_origins = srv->config->server.api.cors_origins.n,
+					       .requests_per_second =
+						       (uint32_t)srv->config->server.limits.api_requests_per_second });
 }
 
 /* ---- loops ---- */

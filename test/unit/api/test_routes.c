@@ -2,134 +2,7 @@
  * Every route of API v1 against expectations written as data: good, missing, wrong type, not found, conflict; and every
  * route by every kind of credential. A case runs against what the cases above it left behind.
  */
-#include "api/api.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <cmocka.h>
-
-#include "http/client.h"
-#include "http/server.h"
-#include "support/connection.h"
-
-struct fixture {
-	struct fake_disk *disk;
-	struct state *state;
-	struct loop *loop;
-	struct api *api;
-	struct http_router *open, *guarded; /* as behind the local socket, and as strangers reach it */
-	struct http_server *servers[2];
-	char key[KEY_SECRET_TEXT_MAX];
-	struct snapshot *snap;
-	/* the answer of the last call */
-	bool done;
-	enum status status;
-	int code;
-	char *body;
-	size_t n;
-};
-
-static struct fixture f;
-
-static void publish(void *arg, struct publication *p)
-{
-	(void)arg;
-	(void)p;
-}
-
-static struct snapshot *snapshot(void *arg, struct loop *l)
-{
-	(void)arg;
-	(void)l;
-	snapshot_unref(&f.snap);
-	f.snap = state_snapshot(f.state);
-	return f.snap;
-}
-
-static struct http_router *router(http_check_fn *check)
-{
-	struct http_router *r = http_router_new();
-
-	http_router_set_check(r, check, f.api);
-	api_add_routes(f.api, r);
-	return r;
-}
-
-static int set_up(void **state)
-{
-	struct store *store = NULL;
-	struct tailnet_settings *settings = tailnet_settings_new();
-
-	(void)state;
-	settings_set_text(&settings->server_url, "http://127.0.0.1:8080");
-	assert_int_equal(ip_prefix_parse(BYTES_LIT("100.64.0.0/10"), &settings->prefix4), ST_OK);
-	f.disk = fake_disk_new();
-	assert_int_equal(store_open_fake(f.disk, &store, NULL), ST_OK);
-	assert_int_equal(state_open(&(struct state_opts){ .store = store, .settings = settings, .publish = publish }, &f.state, NULL), ST_OK);
-	tailnet_settings_unref(&settings);
-	f.loop = loop_new(0);
-	f.api = api_new(&(struct api_opts){ .state = f.state, .snapshot = snapshot, .policy_in_database = true });
-	f.open = router(api_check_local);
-	f.guarded = router(api_check);
-	api_set_router(f.api, f.guarded);
-	f.servers[0] = http_server_new(f.loop, &(struct http_server_opts){ .router = f.open });
-	f.servers[1] = http_server_new(f.loop, &(struct http_server_opts){ .router = f.guarded });
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	free(f.body);
-	http_server_free(&f.servers[0]);
-	http_server_free(&f.servers[1]);
-	state_close(&f.state);
-	for (int i = 0; i < 4; i++)
-		loop_turn(f.loop, 0);
-	snapshot_unref(&f.snap);
-	loop_free(&f.loop);
-	http_router_free(&f.open);
-	http_router_free(&f.guarded);
-	api_free(&f.api);
-	fake_disk_free(&f.disk);
-	return 0;
-}
-
-static void answered(void *arg, enum status s, const struct http_answer *a)
-{
-	(void)arg;
-	f.status = s;
-	free(f.body);
-	f.body = NULL;
-	if (a != NULL) {
-		f.code = a->status;
-		f.body = bytes_strdup(a->body);
-		f.n = a->body.n;
-	}
-	f.done = true;
-}
-
-/* door 0: local, 1: guarded. */
-static void call(int door, const char *method, const char *target, const char *authorization, const char *body)
-{
-	struct http_header h[2] = { { "authorization", authorization } };
-	struct stream *near = NULL, *far = NULL;
-	struct http_client *c;
-
-	pipe_pair(f.loop, &near, &far);
-	http_server_accept(f.servers[door], far);
-	c = http_client_new(near);
-	f.done = false;
-	f.code = 0;
-	http_client_send(c, &(struct http_client_req){ .method = method, .target = target, .host = "x", .headers = h,
-						       .n_headers = authorization != NULL, .body = bytes_of_str(body) },
-			 answered, NULL);
-	assert_true(loop_run_until(f.loop, &f.done, 10000));
-	http_client_free(&c);
-	loop_turn(f.loop, 0);
-}
+#include "unit/api/fixture.h"
 
 struct api_case {
 	const char *why, *method, *target, *body;
@@ -147,7 +20,8 @@ static const struct api_case cases[] = {
 	{ "no body", "POST", "/api/v1/user", NULL, 400, "request body is required" },
 	{ "no JSON", "POST", "/api/v1/user", "{\"name\"", 400, "not JSON" },
 	{ "no object", "POST", "/api/v1/user", "[]", 422, "expected object" },
-	{ "unknown members are passed over", "POST", "/api/v1/user", "{\"name\":\"bobby\",\"shoe\":42}", 200, "\"name\":\"bobby\"" },
+	{ "unknown members are refused by name", "POST", "/api/v1/user", "{\"name\":\"bobby\",\"shoe\":42}", 422, "body.shoe" },
+	{ "names without case and underscores", "POST", "/api/v1/user", "{\"NAME\":\"bobby\",\"display_name\":\"Bob\"}", 200, "\"displayName\":\"Bob\"" },
 	{ "by id", "GET", "/api/v1/user?id=2", NULL, 200, "bobby" },
 	{ "an id that is none", "GET", "/api/v1/user?id=x", NULL, 400, "invalid id" },
 	{ "rename", "POST", "/api/v1/user/2/rename/robert", NULL, 200, "\"name\":\"robert\"" },
@@ -169,6 +43,8 @@ static const struct api_case cases[] = {
 	{ "a malformed tag", "POST", "/api/v1/preauthkey", "{\"aclTags\":[\"x\"]}", 400, "tag" },
 	{ "tags are a list", "POST", "/api/v1/preauthkey", "{\"aclTags\":\"tag:x\"}", 422, "body.aclTags" },
 	{ "no such user", "POST", "/api/v1/preauthkey", "{\"user\":\"99\"}", 404, NULL },
+	{ "a user by name, as consoles of old", "POST", "/api/v1/preauthkey", "{\"user\":\"alice\"}", 200, "hskey-auth-" },
+	{ "a name of nobody", "POST", "/api/v1/preauthkey", "{\"user\":\"nobody\"}", 400, "body.user" },
 	{ "a time that is none", "POST", "/api/v1/preauthkey", "{\"user\":\"1\",\"expiration\":\"soon\"}", 422, "body.expiration" },
 	{ "expire", "POST", "/api/v1/preauthkey/expire", "{\"id\":\"1\"}", 200, "{}" },
 	{ "expire nothing", "POST", "/api/v1/preauthkey/expire", "{\"id\":\"99\"}", 404, NULL },
@@ -181,7 +57,7 @@ static const struct api_case cases[] = {
 	{ "listed masked", "GET", "/api/v1/apikey", NULL, 200, "-***" },
 	{ "expire by neither", "POST", "/api/v1/apikey/expire", "{}", 400, "must provide id or prefix" },
 	{ "expire by both", "POST", "/api/v1/apikey/expire", "{\"id\":\"1\",\"prefix\":\"x\"}", 400, "not both" },
-	{ "expire by id; pre-auth and API keys are numbered together", "POST", "/api/v1/apikey/expire", "{\"id\":\"4\"}", 200, "{}" },
+	{ "expire by id; pre-auth and API keys are numbered together", "POST", "/api/v1/apikey/expire", "{\"id\":\"5\"}", 200, "{}" },
 	{ "delete nothing", "DELETE", "/api/v1/apikey/000000000000", NULL, 404, NULL },
 
 	{ "no nodes", "GET", "/api/v1/node", NULL, 200, "{\"nodes\":[]}" },
@@ -190,6 +66,10 @@ static const struct api_case cases[] = {
 	{ "a node id that is none", "GET", "/api/v1/node/x", NULL, 400, "node_id" },
 	{ "delete no node", "DELETE", "/api/v1/node/7", NULL, 404, NULL },
 	{ "expire no node", "POST", "/api/v1/node/7/expire", NULL, 404, NULL },
+	{ "a misspelled expiry does not expire now", "POST", "/api/v1/node/7/expire", "{\"expirey\":\"2099-01-01T00:00:00Z\"}", 422, "body.expirey" },
+	{ "neither yes nor no", "POST", "/api/v1/node/7/expire?disableExpiry=maybe", NULL, 422, "query.disableExpiry" },
+	{ "move no node", "POST", "/api/v1/node/7/user", "{\"user\":1}", 404, NULL },
+	{ "move to nobody", "POST", "/api/v1/node/7/user", "{}", 422, "body.user" },
 	{ "both ways to expire", "POST", "/api/v1/node/7/expire", "{\"expiry\":\"2099-01-01T00:00:00Z\",\"disableExpiry\":true}", 400, "cannot set both" },
 	{ "rename no node", "POST", "/api/v1/node/7/rename/x", NULL, 404, NULL },
 	{ "no tags", "POST", "/api/v1/node/7/tags", "{\"tags\":[]}", 400, "cannot remove all tags" },
@@ -209,10 +89,16 @@ static const struct api_case cases[] = {
 	{ "one without an id", "POST", "/api/v1/debug/node", "{\"user\":\"alice\"}", 400, "body.key" },
 	{ "one with a route that is none", "POST", "/api/v1/debug/node", "{\"user\":\"alice\",\"key\":\"hskey-authreq-0123456789abcdef01234568\",\"routes\":[\"x\"]}", 400, "body.routes[0]" },
 	{ "admit it", "POST", "/api/v1/auth/register", "{\"user\":\"alice\",\"authId\":\"hskey-authreq-0123456789abcdef01234567\"}", 200, "\"availableRoutes\":[\"10.1.0.0/24\"]" },
-	{ "its name taken away", "DELETE", "/api/v1/node/1", NULL, 200, "{}" },
+	{ "moved", "POST", "/api/v1/node/1/user", "{\"user\":\"alice\"}", 200, "\"name\":\"alice\"" },
+	{ "a new name", "POST", "/api/v1/node/1/rename/desk", NULL, 200, "\"givenName\":\"desk\"" },
+	{ "expire later", "POST", "/api/v1/node/1/expire", "{\"expiry\":\"2099-01-01T00:00:00Z\"}", 200, "\"expiry\":\"2099-01-01T00:00:00Z\"" },
+	{ "never", "POST", "/api/v1/node/1/expire", "{\"disableExpiry\":true}", 200, "\"expiry\":null" },
+	{ "approve", "POST", "/api/v1/node/1/approve_routes", "{\"routes\":[\"10.1.0.0/24\"]}", 200, "\"approvedRoutes\":[\"10.1.0.0/24\"]" },
+	{ "tags, as no policy says otherwise", "POST", "/api/v1/node/1/tags", "{\"tags\":[\"tag:x\"]}", 200, "tagged-devices" },
+	{ "deleted", "DELETE", "/api/v1/node/1", NULL, 200, "{}" },
 
 	{ "no policy", "GET", "/api/v1/policy", NULL, 404, "acl policy not found" },
-	{ "a policy that does not parse", "PUT", "/api/v1/policy", "{\"policy\":\"{\"}", 400, "setting policy" },
+	{ "a policy that does not parse", "PUT", "/api/v1/policy", "{\"policy\":\"{\"}", 400, "parsing policy from bytes: line 1" },
 	{ "a policy", "PUT", "/api/v1/policy", "{\"policy\":\"{\\\"acls\\\":[]}\"}", 200, "acls" },
 	{ "read back", "GET", "/api/v1/policy", NULL, 200, "{\\\"acls\\\":[]}" },
 	{ "check", "POST", "/api/v1/policy/check", "{\"policy\":\"{}\"}", 200, "{}" },
@@ -282,7 +168,7 @@ static void a_good_key_opens_and_an_expired_one_does_not(void **state)
 	assert_non_null(strstr(f.body, "\"actor\":\"api key "));
 	call(1, "GET", "/api/v1/apikey", bearer, NULL);
 	assert_non_null(strstr(f.body, "\"lastSeen\":\"2"));
-	call(0, "POST", "/api/v1/apikey/expire", NULL, "{\"id\":\"5\"}");
+	call(0, "POST", "/api/v1/apikey/expire", NULL, "{\"id\":\"6\"}");
 	assert_int_equal(f.code, 200);
 	call(1, "GET", "/api/v1/user", bearer, NULL);
 	assert_int_equal(f.code, 401);
