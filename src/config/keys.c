@@ -256,7 +256,6 @@ const struct idle_key cfg_idle_keys[] = {
 	{ "tuning.node_store_batch_timeout", NULL, GO_ENGINE },
 	{ "tuning.notifier_send_timeout", NULL, GO_ENGINE },
 	{ "server.console", "false", "there is no web console in this version; set it to false" },
-	{ "server.limits.failed_logins_per_minute", NULL, "failed logins are not counted by address in this version; remove it" },
 	{ "server.replica.name", NULL, NO_REPLICA },
 	{ "server.replica.lease", NULL, NO_REPLICA },
 };

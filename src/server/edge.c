@@ -7,6 +7,8 @@
  */
 #include "server/server_priv.h"
 
+#include "auth/failures.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -297,7 +299,7 @@ static void make_routers(struct server *srv)
 {
 	srv->router = http_router_new();
 	http_router_set_before(srv->router, before_all, srv);
-	http_router_set_check(srv->router, api_check, srv->api);
+	http_router_set_check(srv->router, server_check, srv);
 	api_set_router(srv->api, srv->router);
 	api_add_routes(srv->api, srv->router);
 	control_add_routes(srv->control, srv->router, SERVER_PUBLIC);
@@ -323,6 +325,7 @@ enum status server_edge_open(struct server *srv, struct err *err)
 
 	if (s != ST_OK)
 		return s;
+	server_failures_open(srv);
 	make_routers(srv);
 	srv->limits = conn_limits_new(&(struct conn_limits_opts){
 		.max_total = (uint32_t)c->server.limits.max_connections,
@@ -418,6 +421,7 @@ void server_edge_close(struct server *srv)
 		http_server_free(&sl->http);
 	}
 	conn_limits_unref(&srv->limits);
+	failures_free(&srv->failures);
 	net_tls_server_free(&srv->tls);
 	net_tls_files_free(&srv->tls_files);
 	server_acme_close(srv);

@@ -28,7 +28,7 @@ void server_request_done(void *arg, const struct http_req *r, int status, uint64
 {
 	size_t b = 0;
 
-	(void)arg;
+	server_failures_done(arg, r, status);
 	atomic_fetch_add_explicit(&requests[status / 100 < STATUS_CLASSES ? status / 100 : 0], 1, memory_order_relaxed);
 	while (b < BUCKETS && elapsed_ms > bounds_ms[b])
 		b++;
@@ -69,11 +69,16 @@ static void put_http(struct buf *b)
 
 static void put_edge(struct buf *b, struct server *srv)
 {
+	uint64_t failed, refused;
+
 	head(b, "headscale_edge_total", "counter", "what happened to connections, by kind; refusals by reason");
 	for (int i = 0; i < NET_COUNTER_COUNT; i++)
 		buf_printf(b, "headscale_edge_total{event=\"%s\"} %llu\n", net_counter_name((enum net_counter)i),
 			   (unsigned long long)net_counter_read((enum net_counter)i));
 	number(b, "headscale_connections", "gauge", "connections now", conn_limits_open(srv->limits));
+	server_failures_stats(&failed, &refused);
+	number(b, "headscale_failed_logins_total", "counter", "answers to API and login pages that refused who asked", failed);
+	number(b, "headscale_failed_logins_limited_total", "counter", "requests refused because their address failed too often", refused);
 }
 
 static void put_control(struct buf *b)

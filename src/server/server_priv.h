@@ -62,6 +62,7 @@ struct server {
 	struct http_router *router;    /* listen_addr */
 	struct http_router *local_router, *metrics_router;
 	struct conn_limits *limits;
+	struct failures *failures;     /* auth/failures.h; NULL: no limit */
 	struct net_tls_server *tls;    /* NULL: plain HTTP */
 	struct net_tls_files *tls_files;
 	struct acme *acme;             /* acme/acme.h; NULL: certificates are files, or none */
@@ -90,6 +91,14 @@ enum status server_port_is_free(const struct net_addr *addr, int type, const cha
 bool server_is_trusted_proxy(void *srv, const struct net_addr *a);
 /** Stop accepting and end what is open, spread over the configured time; done(arg) on the main loop. */
 void server_edge_drain(struct server *srv, loop_fn *done, void *arg);
+
+/* failures.c: server.limits.failed_logins_per_minute */
+void server_failures_open(struct server *srv);
+/** http_check_fn of the public listener, arg = the server: api_check() for addresses that have failures left. */
+enum http_verdict server_check(void *srv, struct http_req *r);
+/** A request was answered. Any loop. */
+void server_failures_done(struct server *srv, const struct http_req *r, int status);
+void server_failures_stats(uint64_t *failed_out, uint64_t *refused_out);
 
 /* activation.c: what somebody else opened for us */
 enum server_door { SERVER_DOOR_MAIN, SERVER_DOOR_METRICS, SERVER_DOOR_LOCAL, SERVER_DOORS };
