@@ -1,7 +1,7 @@
 /*
  * fuzz/hostinfo.c -- what a client says of itself.
  *
- * What is taken gives JSON for peers that parses and holds no more than was sent, routes that are masked and there
+ * What is taken gives JSON for peers that parses and, read again, gives itself: nothing of a wrong type is in it; routes that are masked and there
  * once, a host name that gives a label. NetInfo put back behind it parses again and gives the same node.
  */
 #include <stdlib.h>
@@ -26,6 +26,16 @@ static void check_json(const struct shared_bytes *s)
 	check(json_parse(shared_bytes_view(s), 1 << 22, &o, NULL) == ST_OK);
 	check(json_object_is_type(o, json_type_object));
 	json_object_put(o);
+}
+
+static void check_peer_is_clean(const struct shared_bytes *peer)
+{
+	struct hostinfo again;
+
+	check(hostinfo_parse(shared_bytes_view(peer), &again, NULL) == ST_OK);
+	if (again.peer != NULL)
+		check(bytes_eq(shared_bytes_view(again.peer), shared_bytes_view(peer)));
+	hostinfo_release(&again);
 }
 
 static void check_routes(const struct prefix_list *l)
@@ -66,6 +76,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check((h.json == NULL) == (h.peer == NULL));
 	if (h.json != NULL) {
 		check_json(h.peer);
+		check_peer_is_clean(h.peer);
 		hostinfo_facts(h.json, &f);
 		old = shared_bytes_new(BYTES_LIT(old_text));
 		if (!h.has_netinfo) {

@@ -25,10 +25,13 @@ struct control_probe {
 	struct control_probe *next;
 };
 
-/* Answers may come in on another loop than asked: they are handed to all. */
+/* An answer may come in on another loop than asked: it goes round all of them, until one knows it, and then home. */
 struct answer {
 	struct control *c;
-	unsigned loop;
+	struct http_req *req; /* of the home loop; NULL: the client went away */
+	struct loop *home;
+	unsigned at;          /* loop that is asked */
+	bool known;
 	char id[PROBE_ID_LEN + 1];
 };
 
@@ -184,44 +187,76 @@ void control_probe_stop(struct control_loop *cl)
 
 /* ---- answers ---- */
 
-static void answered(void *arg)
+static bool take_answer(struct control_loop *cl, const char *id)
 {
-	struct answer *a = arg;
-	struct control_loop *cl = a->c->loops[a->loop];
-
-	for (struct control_probe **at = cl != NULL ? &cl->probes : NULL; at != NULL && *at != NULL; at = &(*at)->next) {
+	for (struct control_probe **at = &cl->probes; *at != NULL; at = &(*at)->next) {
 		struct control_probe *p = *at;
 
-		if (strcmp(p->id, a->id) != 0)
+		if (strcmp(p->id, id) != 0)
 			continue;
 		*at = p->next;
 		control_count(CONTROL_COUNT_PING_ANSWERED);
 		state_router_health(cl->c->state, p->node, false);
 		free(p);
-		break;
+		return true;
 	}
+	return false;
+}
+
+static void answer_home(void *arg)
+{
+	struct answer *a = arg;
+
+	if (a->req != NULL && a->known)
+		http_respond(a->req, 200, NULL, (struct bytes){ 0 });
+	else if (a->req != NULL)
+		http_respond_text(a->req, 404, "no ping of this id is waited for");
 	free(a);
+}
+
+static void answer_round(void *arg);
+
+static void answer_next(struct answer *a)
+{
+	struct control *c = a->c;
+
+	while (a->at < c->n_loops && c->loops[a->at] == NULL)
+		a->at++;
+	if (a->at < c->n_loops && !a->known)
+		loop_post(c->loops[a->at]->loop, answer_round, a);
+	else
+		loop_post(a->home, answer_home, a);
+}
+
+static void answer_round(void *arg)
+{
+	struct answer *a = arg;
+	struct control_loop *cl = a->c->loops[a->at++];
+
+	a->known = cl != NULL && take_answer(cl, a->id);
+	answer_next(a);
+}
+
+static void answer_cancelled(void *arg, struct http_req *r)
+{
+	(void)r;
+	((struct answer *)arg)->req = NULL;
 }
 
 void control_ping_response(void *arg, struct http_req *r)
 {
 	const char *id = http_req_query(r, "id");
-	struct control *c = arg;
+	struct answer *a;
 
 	if (id == NULL || strlen(id) != PROBE_ID_LEN) {
 		http_respond_text(r, 400, "id is missing");
 		return;
 	}
-	for (unsigned i = 0; i < c->n_loops; i++) {
-		struct answer *a = xcalloc(1, sizeof *a);
-
-		a->c = c;
-		a->loop = i;
-		memcpy(a->id, id, PROBE_ID_LEN);
-		if (c->loops[i] != NULL)
-			loop_post(c->loops[i]->loop, answered, a);
-		else
-			free(a);
-	}
-	http_respond(r, 200, NULL, (struct bytes){ 0 });
+	a = xcalloc(1, sizeof *a);
+	a->c = arg;
+	a->req = r;
+	a->home = r->loop;
+	memcpy(a->id, id, PROBE_ID_LEN);
+	http_on_cancel(r, answer_cancelled, a);
+	answer_next(a);
 }

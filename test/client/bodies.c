@@ -145,6 +145,7 @@ void ctl_map_body(const struct ctl_identity *id, const struct ctl_map_opts *o, s
 		jw_kbool(&w, "Stream", true);
 	put_hostinfo_front(&w, o->hostname ? o->hostname : id->hostname);
 	put_texts(&w, "RoutableIPs", o->routes, o->n_routes);
+	put_texts(&w, "RequestTags", o->tags, o->n_tags);
 	put_services(&w);
 	if (o->derp)
 		put_netinfo(&w, o->derp);

@@ -174,6 +174,8 @@ struct ctl_map_opts {
 	const char *const *routes;
 	size_t n_routes;
 	const char *hostname;             /* NULL: the identity's */
+	const char *const *tags;          /* asked for */
+	size_t n_tags;
 };
 void ctl_map_body(const struct ctl_identity *id, const struct ctl_map_opts *o, struct buf *out);
 

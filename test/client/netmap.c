@@ -244,6 +244,69 @@ static void check_common(struct netmap *m, struct json_object *o)
 	check_texts(m, o, "Endpoints", endpoint_ok);
 }
 
+/* The types in which clients read what a node says of itself: one that is wrong costs them the frame. */
+static void check_services(struct netmap *m, struct json_object *arr)
+{
+	for (size_t i = 0; i < len(arr); i++) {
+		struct json_object *e = json_object_array_get_idx(arr, i);
+
+		if (!json_object_is_type(e, json_type_object)) {
+			violate(m, NETMAP_BAD_FIELD, "a service is no object");
+			continue;
+		}
+		check_type(m, e, "Proto", json_type_string);
+		check_type(m, e, "Port", json_type_int);
+		check_type(m, e, "Description", json_type_string);
+		if (num(e, "Port") < 0 || num(e, "Port") > 65535)
+			violate(m, NETMAP_BAD_FIELD, "port %lld of a service", (long long)num(e, "Port"));
+	}
+}
+
+static void check_number(struct netmap *m, struct json_object *o, const char *name)
+{
+	if (!json_object_is_type(get(o, name), json_type_int))
+		check_type(m, o, name, json_type_double);
+}
+
+static bool any_text(const char *s)
+{
+	(void)s;
+	return true;
+}
+
+static void check_hostinfo(struct netmap *m, struct json_object *h)
+{
+	static const char *const texts[] = { "IPNVersion", "FrontendLogID", "BackendLogID", "OS", "OSVersion", "Env", "Distro",
+					     "DistroVersion", "DistroCodeName", "App", "Package", "DeviceModel", "PushDeviceToken",
+					     "Hostname", "Machine", "GoArch", "GoArchVar", "GoVersion", "Cloud", "ServicesHash",
+					     "ExitNodeID" };
+	static const char *const flags[] = { "ShieldsUp", "ShareeNode", "NoLogsNoSupport", "RemoteConfig", "WireIngress",
+					     "IngressEnabled", "AllowsUpdate", "PeerRelay", "Container", "Desktop", "Userspace",
+					     "UserspaceRouter", "AppConnector", "StateEncrypted" };
+	struct json_object *l = get(h, "Location");
+
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		check_type(m, h, texts[i], json_type_string);
+	for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+		check_type(m, h, flags[i], json_type_boolean);
+	check_texts(m, h, "RoutableIPs", prefix_ok);
+	check_texts(m, h, "RequestTags", any_text);
+	check_texts(m, h, "WoLMACs", any_text);
+	check_texts(m, h, "sshHostKeys", any_text);
+	check_type(m, h, "Services", json_type_array);
+	check_services(m, get(h, "Services"));
+	check_type(m, h, "NetInfo", json_type_object);
+	check_type(m, h, "TPM", json_type_object);
+	check_type(m, h, "Location", json_type_object);
+	for (size_t i = 0; l && i < 4; i++)
+		check_type(m, l, ((const char *const[]){ "Country", "CountryCode", "City", "CityCode" })[i], json_type_string);
+	if (l) {
+		check_number(m, l, "Latitude");
+		check_number(m, l, "Longitude");
+		check_type(m, l, "Priority", json_type_int);
+	}
+}
+
 static void check_node(struct netmap *m, struct json_object *o)
 {
 	int64_t id = num(o, "ID");
@@ -269,6 +332,8 @@ static void check_node(struct netmap *m, struct json_object *o)
 	check_texts(m, o, "AllowedIPs", prefix_ok);
 	check_texts(m, o, "PrimaryRoutes", prefix_ok);
 	check_type(m, o, "Hostinfo", json_type_object);
+	if (json_object_is_type(get(o, "Hostinfo"), json_type_object))
+		check_hostinfo(m, get(o, "Hostinfo"));
 	check_type(m, o, "Tags", json_type_array);
 }
 
@@ -525,6 +590,29 @@ static void apply_self(struct netmap *m, struct json_object *node)
 	m->identity_changed = true;
 }
 
+/* Lines are set and taken back one by one. */
+static void apply_messages(struct netmap *m, struct json_object *change)
+{
+	struct json_object *all = json_object_new_object();
+	bool clear = json_object_object_get_ex(change, "*", NULL);
+
+	if (!clear && get(m->parts, "DisplayMessages")) {
+		json_object_object_foreach(get(m->parts, "DisplayMessages"), id, v)
+			json_object_object_add(all, id, json_object_get(v));
+	}
+	json_object_object_foreach(change, id2, v2) {
+		if (v2 == NULL) {
+			json_object_object_del(all, id2);
+			continue;
+		}
+		check_type(m, v2, "Title", json_type_string);
+		check_type(m, v2, "Text", json_type_string);
+		check_type(m, v2, "Severity", json_type_string);
+		json_object_object_add(all, id2, json_object_get(v2));
+	}
+	json_object_object_add(m->parts, "DisplayMessages", all);
+}
+
 static void apply_parts(struct netmap *m, struct json_object *frame)
 {
 	static const char *const names[] = { "DERPMap", "DNSConfig", "Domain", "SSHPolicy", "CollectServices", "TKAInfo",
@@ -535,6 +623,10 @@ static void apply_parts(struct netmap *m, struct json_object *frame)
 
 		if (!v)
 			continue;
+		if (!strcmp(names[i], "DisplayMessages")) {
+			apply_messages(m, v);
+			continue;
+		}
 		if (i < 4 && same(get(m->parts, names[i]), v))
 			m->stats.nothing++;
 		json_object_object_add(m->parts, names[i], json_object_get(v));
@@ -884,6 +976,8 @@ void netmap_apply(struct netmap *m, struct bytes json)
 	if (ka && json_object_get_boolean(ka)) {
 		m->stats.keepalives++;
 		check_time(m, f, "ControlTime");
+		if (get(f, "ClientVersion"))
+			json_object_object_add(m->parts, "ClientVersion", json_object_get(get(f, "ClientVersion")));
 	} else {
 		apply_frame(m, f);
 		clear_message(m);
@@ -963,6 +1057,13 @@ struct json_object *netmap_peer_at(const struct netmap *m, size_t i)
 struct json_object *netmap_part(const struct netmap *m, const char *name)
 {
 	return get(m->parts, name);
+}
+
+const char *netmap_message(const struct netmap *m, const char *id)
+{
+	struct json_object *v = get(netmap_part(m, "DisplayMessages"), id);
+
+	return v ? str(v, "Text") : NULL;
 }
 
 struct json_object *netmap_profile(const struct netmap *m, int64_t user)

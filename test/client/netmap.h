@@ -77,6 +77,8 @@ struct json_object *netmap_peer_named(const struct netmap *m, const char *host);
 struct json_object *netmap_peer_at(const struct netmap *m, size_t i);
 /** What was last said under "DERPMap", "DNSConfig", "SSHPolicy", "Domain" ... */
 struct json_object *netmap_part(const struct netmap *m, const char *name);
+/** The text of a line of its health, as DisplayMessages; NULL: there is none. */
+const char *netmap_message(const struct netmap *m, const char *id);
 struct json_object *netmap_profile(const struct netmap *m, int64_t user);
 /** Rules in all sets of the packet filter. */
 size_t netmap_rules(const struct netmap *m);

@@ -105,6 +105,46 @@ static void another_machine_cannot_register_a_node_key_in_use(void **state)
 	all_is_well();
 }
 
+/* A node says of itself what no client could read: its peers must not lose their maps over it. */
+static void a_hostile_hostinfo_breaks_no_peer(void **state)
+{
+	static const char evil[] =
+		"{\"Hostname\":\"evil\",\"OS\":[1],\"OSVersion\":{},\"IPNVersion\":7,\"App\":true,\"DeviceModel\":1.5,"
+		"\"ShieldsUp\":\"yes\",\"AppConnector\":[],\"PeerRelay\":1,\"WireIngress\":{},\"IngressEnabled\":\"x\","
+		"\"AllowsUpdate\":3,\"Userspace\":4,\"Container\":[],\"TPM\":9,\"Cloud\":{},\"WoLMACs\":{\"a\":1},"
+		"\"sshHostKeys\":[1,null,{\"a\":[]},\"ssh-ed25519 AAAA\"],"
+		"\"Services\":[1,null,{\"Proto\":\"peerapi4\",\"Port\":\"80\"},{\"Proto\":{},\"Port\":[]},{\"Proto\":\"peerapi4\",\"Port\":-1}],"
+		"\"Location\":{\"Country\":1,\"City\":{},\"Latitude\":\"north\",\"Longitude\":[],\"Priority\":\"high\"},"
+		"\"hostname\":5,\"services\":7,\"NetInfo\":{\"PreferredDERP\":1,\"WorkingUDP\":\"x\",\"DERPLatency\":7}}";
+	char key[KEY_TEXT_MAX], disco[KEY_TEXT_MAX];
+	struct node *n = node_new("evil");
+	struct answer a;
+	struct buf b;
+
+	(void)state;
+	n->broken_rules_expected = true; /* its own map has its own words in it */
+	buf_init(&b, 65536);
+	key_text_format(KEY_NODE, n->id.node_public.b, key);
+	key_text_format(KEY_DISCO, n->id.disco.b, disco);
+	buf_printf(&b, "{\"Version\":%d,\"NodeKey\":\"%s\",\"Auth\":{\"AuthKey\":\"%s\"},\"Hostinfo\":%s}", CTL_VERSION, key, w.key, evil);
+	a = node_ask(n, "POST", "/machine/register", buf_bytes(&b));
+	assert_int_equal(a.status, 200);
+	if (strstr(a.body, "\"Error\":\"\"") == NULL && strstr(a.body, "\"Error\":") != NULL)
+		fail_msg("%s", a.body);
+	buf_reset(&b);
+	buf_printf(&b, "{\"Version\":%d,\"NodeKey\":\"%s\",\"DiscoKey\":\"%s\",\"Compress\":\"zstd\",\"OmitPeers\":true,\"Hostinfo\":%s}",
+		   CTL_VERSION, key, disco, evil);
+	assert_int_equal(node_ask(n, "POST", "/machine/map", buf_bytes(&b)).status, 200);
+	buf_release(&b);
+	until(netmap_peer_named(bystander[0]->map, "evil") != NULL);
+	until(netmap_peer_named(bystander[1]->map, "evil") != NULL);
+	all_is_well(); /* node_sweep() looks at the types of all that they were told */
+	node_unstream(bystander[0]);
+	node_stream(bystander[0]);
+	until(netmap_has_first(bystander[0]->map) && netmap_peer_named(bystander[0]->map, "evil") != NULL);
+	all_is_well();
+}
+
 static void a_bad_auth_key_is_refused_in_words(void **state)
 {
 	static const char *const keys[] = { "x", "hskey-auth-000000000000-0000000000000000000000000000000000000000000000000000000000000000",
@@ -420,6 +460,28 @@ static void raw_poke(struct bytes b)
 	raw_end(&r);
 }
 
+static int ping_status(const char *method, const char *target)
+{
+	struct ctl_reply r = { 0 };
+	int status;
+
+	assert_int_equal(ctl_http(&w.server, method, target, NULL, 0, bytes_of(NULL, 0), PATIENCE_MS, &r), ST_OK);
+	status = r.status;
+	ctl_reply_release(&r);
+	return status;
+}
+
+static void a_ping_that_nobody_sent_is_404(void **state)
+{
+	(void)state;
+	assert_int_equal(ping_status("HEAD", "/machine/ping-response?id=0123456789abcdef"), 404);
+	assert_int_equal(ping_status("HEAD", "/machine/ping-response?id=x"), 400);
+	assert_int_equal(ping_status("HEAD", "/machine/ping-response"), 400);
+	assert_int_equal(node_ask(bystander[0], "HEAD", "/machine/ping-response?id=0123456789abcdef", bytes_of(NULL, 0)).status, 404);
+	assert_int_equal(node_ask(bystander[0], "POST", "/machine/ping-response?id=0123456789abcdef", BYTES_LIT("{}")).status, 404);
+	all_is_well();
+}
+
 static void garbage_instead_of_http(void **state)
 {
 	static const char *const lines[] = { "\r\n\r\n\r\n\r\n",
@@ -656,6 +718,7 @@ int main(void)
 		T(a_node_key_that_nobody_knows_is_404),
 		T(another_machine_with_the_node_key_is_404),
 		T(another_machine_cannot_register_a_node_key_in_use),
+		T(a_hostile_hostinfo_breaks_no_peer),
 		T(a_bad_auth_key_is_refused_in_words),
 		T(without_a_key_there_is_a_url),
 		T(a_client_that_is_too_old_is_told_so),
@@ -666,6 +729,7 @@ int main(void)
 		T(big_and_deep_bodies_are_refused),
 		T(many_requests_at_once_on_one_connection),
 		T(a_storm_of_streams_of_one_node_leaves_one),
+		T(a_ping_that_nobody_sent_is_404),
 		T(garbage_instead_of_http),
 		T(an_upgrade_without_its_headers_is_400),
 		T(a_handshake_of_garbage_comes_to_nothing),

@@ -236,6 +236,37 @@ static void peers_get_little_of_a_hostinfo(void **state)
 	hostinfo_release(&h);
 }
 
+static void peers_get_each_member_in_its_type_or_not_at_all(void **state)
+{
+	static const struct {
+		const char *in, *peer, *why;
+	} cases[] = {
+		{ "{\"OS\":7,\"DeviceModel\":[],\"App\":{}}", "{}", "texts" },
+		{ "{\"ShieldsUp\":\"true\",\"AppConnector\":1,\"PeerRelay\":null,\"WireIngress\":[true],\"IngressEnabled\":{}}", "{}", "flags" },
+		{ "{\"sshHostKeys\":[7,{},null,\"ssh-ed25519 AAAA\",[\"x\"],true]}", "{\"sshHostKeys\":[\"ssh-ed25519 AAAA\"]}",
+		  "elements of a list" },
+		{ "{\"sshHostKeys\":[1,2]}", "{}", "a list without one good element" },
+		{ "{\"Services\":[7,null,[],{\"Proto\":[\"peerapi4\"],\"Port\":1},{\"Proto\":\"peerapi4\",\"Port\":\"1\"},"
+		  "{\"Proto\":\"peerapi4\",\"Port\":1.5},{\"Proto\":\"peerapi6\",\"Port\":65537,\"Description\":[]}]}",
+		  "{\"Services\":[{\"Proto\":\"peerapi6\",\"Port\":1}]}", "services" },
+		{ "{\"Location\":\"here\"}", "{}", "a location that is none" },
+		{ "{\"Location\":{\"Country\":7,\"City\":\"Z\",\"CityCode\":{},\"Latitude\":\"1\",\"Longitude\":8.5,\"Priority\":1.5,"
+		  "\"Evil\":{}}}",
+		  "{\"Location\":{\"City\":\"Z\",\"Longitude\":8.5}}", "members of a location" },
+		{ "{\"Location\":{\"Latitude\":1e999,\"Priority\":99999999999999999999}}", "{\"Location\":{}}", "numbers too large" },
+		{ "{\"Location\":{\"Latitude\":47,\"Priority\":-3}}", "{\"Location\":{\"Latitude\":47,\"Priority\":-3}}", "good numbers" },
+	};
+	struct hostinfo h;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		assert_int_equal(hostinfo_parse(bytes_of_str(cases[i].in), &h, NULL), ST_OK);
+		if (!bytes_eq_str(shared_bytes_view(h.peer), cases[i].peer))
+			fail_msg("%s: peers get %.*s", cases[i].why, (int)h.peer->n, (const char *)h.peer->data);
+		hostinfo_release(&h);
+	}
+}
+
 static void facts_are_those_of_the_outermost_object(void **state)
 {
 	struct shared_bytes *j = shared_bytes_new(BYTES_LIT(
@@ -322,6 +353,7 @@ int main(void)
 		cmocka_unit_test(reserved_addresses_are_left_out),
 		cmocka_unit_test(prefixes_without_room_give_nothing),
 		cmocka_unit_test(peers_get_little_of_a_hostinfo),
+		cmocka_unit_test(peers_get_each_member_in_its_type_or_not_at_all),
 		cmocka_unit_test(facts_are_those_of_the_outermost_object),
 		cmocka_unit_test(nothing_is_nothing),
 		cmocka_unit_test(bad_hostinfo_is_refused),
