@@ -299,6 +299,35 @@ static void check_origins(struct loader *l)
 	}
 }
 
+/* "1.104" or "1.104.5". */
+static bool is_release(const char *s)
+{
+	int numbers = 0;
+
+	while (numbers < 3) {
+		size_t digits = strspn(s, "0123456789");
+
+		if (digits == 0 || digits > 6)
+			return false;
+		numbers++;
+		s += digits;
+		if (*s != '.')
+			break;
+		s++;
+	}
+	return *s == '\0' && numbers >= 2;
+}
+
+static void check_clients(struct loader *l)
+{
+	const char *latest = l->c->server.client_latest, *minimum = l->c->server.client_minimum;
+
+	if (*latest && !is_release(latest))
+		error("server.client_latest", "expected a release of the Tailscale client, 1.104.5 for example");
+	if (*minimum && !is_release(minimum))
+		error("server.client_minimum", "expected a release of the Tailscale client, 1.104.5 for example");
+}
+
 static void check_tuning(struct loader *l)
 {
 	struct config *c = l->c;
@@ -337,6 +366,7 @@ void cfg_check(struct loader *l)
 	check_dns(l);
 	check_oidc(l);
 	check_origins(l);
+	check_clients(l);
 	check_tuning(l);
 }
 

@@ -176,6 +176,7 @@ struct control_loop *control_loop_new(struct control *c, struct loop *l, struct 
 	cl->maps = mapper_loop_new(c->mapper, snap);
 	cl->streams = xcalloc(CONTROL_MAP_BUCKETS, sizeof(*cl->streams));
 	control_probe_start(cl);
+	told_start(cl);
 	c->loops[loop_index(l)] = cl;
 	return cl;
 }
@@ -189,6 +190,7 @@ void control_loop_free(struct control_loop **pcl)
 		return;
 	cl->c->loops[loop_index(cl->loop)] = NULL;
 	control_probe_stop(cl);
+	told_stop(cl);
 	control_map_free_all(cl);
 	if (cl->map_timer.loop != NULL)
 		loop_timer_cancel(&cl->map_timer);
@@ -210,6 +212,7 @@ void control_loop_advance(struct control_loop *cl, struct publication *p)
 	cl->snap = snapshot_ref(p->next);
 	mapper_loop_advance(cl->maps, p, clock_mono_ns());
 	snapshot_unref(&old);
+	told_advance(cl, p);
 	control_map_kick(cl);
 }
 

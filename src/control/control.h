@@ -71,7 +71,8 @@ void control_who(const struct http_req *r, char out[static CONTROL_WHO_MAX]);
 	X(TOO_OLD, "client_too_old", "requests of clients below the version floor")        \
 	X(PING_SENT, "pings_sent", "probes sent to clients")                               \
 	X(PING_ANSWERED, "pings_answered", "probes answered")                              \
-	X(HEALTH_REPORT, "health_reports", "health changes that clients reported")
+	X(HEALTH_REPORT, "health_reports", "health changes that clients reported") \
+	X(HEALTH_TOLD, "health_told", "changes of what clients were told to be wrong")
 enum control_counter {
 #define X(id, name, help) CONTROL_COUNT_##id,
 	CONTROL_COUNTERS(X)

@@ -38,6 +38,9 @@ struct control_loop {
 	struct control_probe *probes;
 	struct loop_timer probe_timer;
 	struct rate_entry *rates;
+	struct arena *scratch;          /* told.c: empty between two looks */
+	int64_t told_due_ns;            /* wall clock: when a line of somebody's health may change by time; INT64_MAX: never */
+	struct loop_timer told_timer;
 	bool draining;
 };
 
@@ -72,8 +75,26 @@ void control_map_kick(struct control_loop *cl);
 void control_map_free_all(struct control_loop *cl);
 /** Call fn for each open stream of the loop; fn may not end one. */
 void control_map_each(struct control_loop *cl, void (*fn)(void *arg, struct map_stream *ms), void *arg);
+/* What a stream was told of its node's health, by digest. */
+struct told {
+	uint64_t digest, version_digest;
+	uint32_t kinds;
+};
+typedef void told_fn(void *arg, struct map_stream *ms, struct told *t);
+/** For each open stream of the loop, and for those of one node; fn may not end one. */
+void control_map_each_told(struct control_loop *cl, told_fn *fn, void *arg);
+void control_map_each_of(struct control_loop *cl, node_id id, told_fn *fn, void *arg);
 /** The open stream of a node on this loop; NULL: none. */
 struct map_stream *control_map_find(struct control_loop *cl, node_id id);
+
+/* told.c */
+void told_start(struct control_loop *cl);
+void told_stop(struct control_loop *cl);
+/** Fill what the first map has to tell; good until told_done(). */
+void told_first(struct control_loop *cl, node_id id, struct told *t, struct map_client *client);
+void told_done(struct control_loop *cl);
+/** The snapshot moved on. */
+void told_advance(struct control_loop *cl, const struct publication *p);
 
 /* others.c */
 void control_others_routes(struct control *c);

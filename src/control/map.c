@@ -35,6 +35,7 @@ struct control_map {
 	/* A stream: */
 	uint64_t number;              /* of two streams of a node the greater is the newer */
 	struct map_stream *stream;    /* NULL until open */
+	struct told told;             /* of its node's health */
 	struct loop_timer end_timer;  /* draining: when to end it */
 	struct control_map *next, **link; /* in the loop's table */
 };
@@ -80,6 +81,20 @@ void control_map_each(struct control_loop *cl, void (*fn)(void *arg, struct map_
 	for (size_t i = 0; i < CONTROL_MAP_BUCKETS; i++)
 		for (struct control_map *m = cl->streams[i]; m != NULL; m = m->next)
 			fn(arg, m->stream);
+}
+
+void control_map_each_told(struct control_loop *cl, told_fn *fn, void *arg)
+{
+	for (size_t i = 0; i < CONTROL_MAP_BUCKETS; i++)
+		for (struct control_map *m = cl->streams[i]; m != NULL; m = m->next)
+			fn(arg, m->stream, &m->told);
+}
+
+void control_map_each_of(struct control_loop *cl, node_id id, told_fn *fn, void *arg)
+{
+	for (struct control_map *m = *bucket(cl, id); m != NULL; m = m->next)
+		if (m->node == id)
+			fn(arg, m->stream, &m->told);
 }
 
 /* ---- the mapper's clock ---- */
@@ -289,6 +304,7 @@ static void stream_begin(void *arg)
 {
 	struct control_map *m = arg;
 	struct http_req *r = m->req;
+	enum status s;
 
 	if (r == NULL || m->status != ST_OK) {
 		if (r != NULL && m->status == ST_NOT_FOUND)
@@ -314,7 +330,10 @@ static void stream_begin(void *arg)
 	http_resp_start(r, 200);
 	http_on_cancel(r, stream_cancelled, m);
 	http_on_drained(r, drained, m);
-	if (map_stream_open(m->cl->maps, m->node, &m->client, &sink, m, clock_mono_ns(), &m->stream) != ST_OK) {
+	told_first(m->cl, m->node, &m->told, &m->client);
+	s = map_stream_open(m->cl->maps, m->node, &m->client, &sink, m, clock_mono_ns(), &m->stream);
+	told_done(m->cl);
+	if (s != ST_OK) {
 		stream_free(m);
 		http_resp_abort(r);
 		return;
@@ -342,6 +361,7 @@ static const struct map_sink once_sink = { NULL, once_write, NULL };
 static void answer_once(struct control_map *m)
 {
 	struct http_req *r = m->req;
+	enum status s;
 
 	if (snapshot_node(m->cl->snap, m->node) == NULL) {
 		not_found(r);
@@ -350,7 +370,10 @@ static void answer_once(struct control_map *m)
 	}
 	http_resp_header(r, "Content-Type", "application/json");
 	http_resp_start(r, 200);
-	if (map_once(m->cl->maps, m->node, &m->client, &once_sink, m, clock_mono_ns()) == ST_OK)
+	told_first(m->cl, m->node, &m->told, &m->client);
+	s = map_once(m->cl->maps, m->node, &m->client, &once_sink, m, clock_mono_ns());
+	told_done(m->cl);
+	if (s == ST_OK)
 		http_resp_end(r);
 	else
 		http_resp_abort(r);

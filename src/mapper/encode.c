@@ -222,6 +222,8 @@ void encode_self(struct work *wk, struct jw *w, const struct snapshot *s, const 
 	wk->x->ops->self_cap_map(wk->x->arg, s, n->id, w);
 	if (gone || n->expired)
 		jw_kbool(w, "Expired", true);
+	if (wk->m->tailnet_id[0] != '\0')
+		jw_kstr(w, "StableTailnetID", wk->m->tailnet_id);
 	jw_obj_end(w);
 }
 

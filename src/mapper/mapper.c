@@ -16,6 +16,7 @@ struct mapper *mapper_new(const struct mapper_opts *o)
 
 	m->access = o->access != NULL ? *o->access : access_policy;
 	m->n_loops = o->n_loops;
+	m->tailnet_id = o->tailnet_id != NULL ? o->tailnet_id : "";
 	m->pieces = pieces_new(o->piece_bytes ? o->piece_bytes : PIECE_BYTES_DEFAULT);
 	m->segments = segments_new();
 	m->stale_ns = ms_or(o->stale_ms, 200);

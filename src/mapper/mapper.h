@@ -27,6 +27,7 @@ struct access; /* mapper/access.h */
 struct mapper_opts {
 	unsigned n_loops;            /* for figures only */
 	const struct access *access; /* what the policy says; copied. NULL: ask the policy engine of each snapshot */
+	const char *tailnet_id;      /* StableTailnetID of a node's own entry; NULL or "": none; borrowed, outlives the mapper */
 	size_t piece_bytes;          /* of encoded pages that are kept; 0: 64 MiB */
 	uint32_t stale_ms;           /* how old a piece may be in presence; 0: 200 */
 	uint32_t gather_ms;          /* changes that may wait follow a stream at most every so often; 0: 50 */
@@ -80,6 +81,10 @@ struct map_client {
 	enum map_format format;
 	uint32_t cap;      /* capability version */
 	bool omit_peers;   /* one-shot maps only */
+	/* What goes with the first message, without a rebuild of its own. Borrowed for the call. */
+	const struct map_message *messages;        /* lines of its health */
+	size_t n_messages;
+	const struct map_client_version *version;  /* NULL: nothing is said of it */
 };
 
 /**
@@ -98,8 +103,13 @@ void map_stream_close(struct map_stream **ms);
 enum status map_stream_ping(struct map_stream *ms, const struct map_ping *p, int64_t now_ns) MUST_CHECK;
 /** Ask the client to open a URL. ST_AGAIN likewise. */
 enum status map_stream_pop_browser(struct map_stream *ms, const char *url, int64_t now_ns) MUST_CHECK;
-/** Replace lines of its health; costs the client a rebuild of its map. ST_AGAIN likewise. */
+/**
+ * What is wrong with it now: all lines of its health, and with title NULL those told before that are mended. In the form that
+ * its client knows; costs the client a rebuild of its map. ST_AGAIN likewise.
+ */
 enum status map_stream_messages(struct map_stream *ms, const struct map_message *m, size_t n, int64_t now_ns) MUST_CHECK;
+/** What it is told of newer releases of itself; on a keep-alive. ST_AGAIN likewise. */
+enum status map_stream_client_version(struct map_stream *ms, const struct map_client_version *v, int64_t now_ns) MUST_CHECK;
 node_id map_stream_node(const struct map_stream *ms);
 /** Monotonic ns when it was opened. */
 int64_t map_stream_opened_ns(const struct map_stream *ms);

@@ -114,6 +114,7 @@ enum count {
 };
 struct mapper {
 	struct access access;
+	const char *tailnet_id; /* borrowed; "" if none */
 	struct pieces *pieces;
 	struct segments *segments;
 	int64_t stale_ns, gather_ns, keepalive_ns, slow_ns;
@@ -261,6 +262,8 @@ struct own_out {
 /** Members with a comma before each, appended to text. */
 void own_delta(struct work *wk, const struct snapshot *then, const struct snapshot *now, node_id id,
 	       const struct own_want *want, enum map_format f, struct buf *text, struct own_out *out);
+/** The member that tells what is wrong, in the form of the client's capability version. */
+void own_messages(struct jw *w, const struct map_message *m, size_t n, uint32_t cap);
 /** Members of a first map: Node, filter, SSH, tailnet; begins with { and ends without }. */
 void own_first(struct work *wk, const struct snapshot *s, const struct node *n, const struct map_client *client, struct buf *text);
 

@@ -38,6 +38,15 @@ static void put_debug(struct jw *w)
 	jw_raw(w, BYTES_LIT("{\"DisableLogTail\":true}"));
 }
 
+void own_messages(struct jw *w, const struct map_message *m, size_t n, uint32_t cap)
+{
+	jw_key(w, cap >= MAP_CAP_MESSAGES ? "DisplayMessages" : "Health");
+	if (cap >= MAP_CAP_MESSAGES)
+		map_messages_write(m, n, w);
+	else
+		map_health_write(m, n, w);
+}
+
 void own_first(struct work *wk, const struct snapshot *s, const struct node *n, const struct map_client *client, struct buf *text)
 {
 	const struct access *x = wk->x;
@@ -45,7 +54,6 @@ void own_first(struct work *wk, const struct snapshot *s, const struct node *n, 
 	size_t count = x->ops->chunks(x->arg, s, n->id, wk->a, &chunks);
 	struct jw w;
 
-	(void)client; /* one form serves every version above the floor */
 	jw_init(&w, text);
 	jw_obj_begin(&w);
 	put_node(wk, &w, s, n);
@@ -62,6 +70,12 @@ void own_first(struct work *wk, const struct snapshot *s, const struct node *n, 
 	jw_ktime(&w, "ControlTime", clock_unix_ns());
 	if (logs_off(s))
 		put_debug(&w);
+	if (client->n_messages > 0)
+		own_messages(&w, client->messages, client->n_messages, client->cap);
+	if (client->version != NULL) {
+		jw_key(&w, "ClientVersion");
+		map_client_version_write(client->version, &w);
+	}
 }
 
 /* ---- the packet filter: chunk by chunk -------------------------------------------------------------- */

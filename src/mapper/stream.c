@@ -417,9 +417,15 @@ enum status map_stream_messages(struct map_stream *ms, const struct map_message 
 	buf_reset(b);
 	jw_init(&w, b);
 	jw_obj_begin(&w);
-	jw_key(&w, "DisplayMessages");
-	map_messages_write(m, n, &w);
+	own_messages(&w, m, n, ms->cap);
 	jw_obj_end(&w);
+	return send_small(ms, now_ns);
+}
+
+enum status map_stream_client_version(struct map_stream *ms, const struct map_client_version *v, int64_t now_ns)
+{
+	buf_reset(&ms->ml->w.own);
+	map_client_version_encode(v, clock_unix_ns(), &ms->ml->w.own);
 	return send_small(ms, now_ns);
 }
 

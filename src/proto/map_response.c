@@ -165,3 +165,40 @@ void map_messages_write(const struct map_message *m, size_t n, struct jw *w)
 	}
 	jw_obj_end(w);
 }
+
+void map_health_write(const struct map_message *m, size_t n, struct jw *w)
+{
+	struct buf all;
+
+	buf_init(&all, 65536);
+	for (size_t i = 0; i < n; i++)
+		if (m[i].title != NULL)
+			buf_printf(&all, "%s%s: %s", all.n > 0 ? " | " : "", m[i].title, m[i].text);
+	jw_arr_begin(w);
+	if (all.n > 0)
+		jw_str_bytes(w, buf_bytes(&all));
+	jw_arr_end(w);
+	buf_release(&all);
+}
+
+void map_client_version_write(const struct map_client_version *v, struct jw *w)
+{
+	jw_obj_begin(w);
+	if (v->latest == NULL)
+		jw_kbool(w, "RunningLatest", true);
+	else
+		jw_kstr(w, "LatestVersion", v->latest);
+	if (v->latest != NULL && v->urgent)
+		jw_kbool(w, "UrgentSecurityUpdate", true);
+	jw_obj_end(w);
+}
+
+void map_client_version_encode(const struct map_client_version *v, int64_t now_unix_ns, struct buf *b)
+{
+	struct jw w;
+
+	begin_keepalive(now_unix_ns, b, &w);
+	jw_key(&w, "ClientVersion");
+	map_client_version_write(v, &w);
+	jw_obj_end(&w);
+}

@@ -53,7 +53,8 @@ void map_ping_encode(const struct map_ping *p, int64_t now_unix_ns, struct buf *
 /** "Open this in a browser." */
 void map_pop_browser_encode(const char *url, int64_t now_unix_ns, struct buf *b);
 
-/* One line of the client's health. */
+/* One line of the client's health, as capability versions from MAP_CAP_MESSAGES on have it. */
+#define MAP_CAP_MESSAGES 117
 struct map_message {
 	const char *id;         /* key; sent again to replace, or with title NULL to take it back */
 	const char *title, *text;
@@ -63,5 +64,20 @@ struct map_message {
 };
 /** The object of DisplayMessages: {"id":{..}, "other":null}. */
 void map_messages_write(const struct map_message *m, size_t n, struct jw *w);
+/**
+ * The same for older clients: the list of Health, without those that are taken back. [] is "all is well". All lines are one text:
+ * of several, clients before DisplayMessages show the last alone.
+ */
+void map_health_write(const struct map_message *m, size_t n, struct jw *w);
+
+/* What a client is told of newer releases of itself. */
+struct map_client_version {
+	const char *latest; /* "1.104.5"; NULL: it runs the latest */
+	bool urgent;        /* it should not wait */
+};
+/** The object of ClientVersion. */
+void map_client_version_write(const struct map_client_version *v, struct jw *w);
+/** The same alone, on a keep-alive: it costs the client no rebuild. */
+void map_client_version_encode(const struct map_client_version *v, int64_t now_unix_ns, struct buf *b);
 
 #endif

@@ -156,6 +156,7 @@ static enum status open_control(struct server *srv, struct err *err)
 {
 	const struct config *c = srv->config;
 	struct machine_private key;
+	struct machine_key noise;
 	enum status s;
 
 	s = private_file_load_machine(c->noise.private_key_path, &key, err);
@@ -163,7 +164,10 @@ static enum status open_control(struct server *srv, struct err *err)
 		err_prefix(err, "noise.private_key_path");
 		return s;
 	}
+	noise = machine_private_public(&key);
+	server_tailnet_id(&noise, srv->tailnet_id);
 	srv->mapper = mapper_new(&(struct mapper_opts){ .n_loops = srv->n_loops,
+							.tailnet_id = srv->tailnet_id,
 							.keepalive_ms = (uint32_t)(c->server.map_keepalive_ns / NS_PER_MS) });
 	srv->control = control_new(&(struct control_opts){
 		.state = srv->state,

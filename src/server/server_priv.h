@@ -22,6 +22,7 @@
 #include "net/tls.h"
 #include "net/tls_files.h"
 #include "net/watch.h"
+#include "server/settings.h"
 #include "state/state.h"
 
 #define SERVER_LOOPS_MAX 64
@@ -54,6 +55,7 @@ struct server {
 	struct loop *main;
 	struct state *state;
 	struct mapper *mapper;
+	char tailnet_id[TAILNET_ID_MAX];
 	struct control *control;
 	struct api *api;
 	struct derp_relay *relay;      /* NULL: none embedded */

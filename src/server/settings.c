@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/json_in.h"
 #include "base/vec.h"
+#include "crypto/hash.h"
 
 enum status server_read_file(const char *path, char **out, size_t *n_out, struct err *err)
 {
@@ -49,7 +51,25 @@ struct tailnet_settings *server_tailnet_settings(const struct config *c)
 	s->auto_update = c->auto_update_enabled ? AUTO_UPDATE_ON : AUTO_UPDATE_OFF;
 	s->file_sharing = c->taildrop_enabled;
 	s->logtail = c->logtail_enabled;
+	s->key_notice_ns = c->server.key_expiry_notice_ns;
+	settings_set_text(&s->client_latest, c->server.client_latest);
+	settings_set_text(&s->client_minimum, c->server.client_minimum);
 	return s;
+}
+
+void server_tailnet_id(const struct machine_key *noise, char out[static TAILNET_ID_MAX])
+{
+	/* Nothing that is taken for another; 11 of 58 signs are some 64 bits. */
+	static const char signs[] = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
+	uint8_t in[KEY_LEN + 8] = "tailnet", hash[SHA256_LEN];
+	char name[12];
+
+	memcpy(in + 8, noise->b, KEY_LEN);
+	sha256(bytes_of(in, sizeof in), hash);
+	for (int i = 0; i < 11; i++)
+		name[i] = signs[hash[i] % 58];
+	name[11] = '\0';
+	snprintf(out, TAILNET_ID_MAX, "T%sCNTRL", name);
 }
 
 /* ---- DNS ---- */

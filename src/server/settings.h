@@ -5,11 +5,15 @@
 #define SERVER_SETTINGS_H
 
 #include "config/config.h"
+#include "crypto/keys.h"
 #include "derp/map.h"
 #include "state/settings.h"
 
 /** One reference; returned (tailnet_settings_unref). */
 struct tailnet_settings *server_tailnet_settings(const struct config *c);
+#define TAILNET_ID_MAX 32
+/** The name of the tailnet that stays: made from the server's Noise key, "T...CNTRL". */
+void server_tailnet_id(const struct machine_key *noise, char out[static TAILNET_ID_MAX]);
 
 /**
  * DNS for clients: nameservers, split and search domains, the records of the configuration or of its file.

@@ -99,6 +99,8 @@ struct tailnet_settings *tailnet_settings_new(void)
 	atomic_init(&s->refs, 1);
 	s->name = xstrdup("");
 	s->server_url = xstrdup("");
+	s->client_latest = xstrdup("");
+	s->client_minimum = xstrdup("");
 	s->file_sharing = true;
 	return s;
 }
@@ -119,6 +121,8 @@ void tailnet_settings_unref(struct tailnet_settings **sp)
 		return;
 	free(s->name);
 	free(s->server_url);
+	free(s->client_latest);
+	free(s->client_minimum);
 	free(s);
 }
 
@@ -129,5 +133,6 @@ bool tailnet_settings_eq(const struct tailnet_settings *a, const struct tailnet_
 		ip_prefix_eq(&a->prefix4, &b->prefix4) && ip_prefix_eq(&a->prefix6, &b->prefix6) &&
 		a->random_addresses == b->random_addresses && a->key_lifetime_ns == b->key_lifetime_ns &&
 		a->auto_update == b->auto_update && a->file_sharing == b->file_sharing && a->logtail == b->logtail &&
-		a->https == b->https);
+		a->https == b->https && a->key_notice_ns == b->key_notice_ns &&
+		strcmp(a->client_latest, b->client_latest) == 0 && strcmp(a->client_minimum, b->client_minimum) == 0);
 }

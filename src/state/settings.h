@@ -55,6 +55,9 @@ struct tailnet_settings {
 	bool file_sharing;             /* Taildrop */
 	bool logtail;                  /* false: clients are told not to upload logs */
 	bool https;                    /* certificates for nodes' names are offered */
+	int64_t key_notice_ns;         /* a node is told of the end of its key so long before; 0: never */
+	char *client_latest;           /* "1.104.5": clients older than that are told of it; "": nothing is told; owned */
+	char *client_minimum;          /* likewise, and that they are outdated; "" likewise; owned */
 };
 /** Zero, texts "", one reference, file_sharing true. Returned (tailnet_settings_unref). */
 struct tailnet_settings *tailnet_settings_new(void);

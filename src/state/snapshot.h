@@ -114,7 +114,7 @@ struct node_change {
 	node_id id;
 	enum change_kind kind;
 	uint32_t old_class, new_class; /* equal unless it moved; old for REMOVED, new for ADDED */
-	bool self_only;                /* peers' form is unchanged: only its own stream must hear (Node) */
+	bool self_only;                /* peers' form is unchanged (kind PRESENCE): only its own stream has to look */
 };
 enum world_change {
 	WORLD_POLICY = 1 << 0,   /* filters, visibility, SSH, attributes: prev->policy != next->policy */

@@ -8,6 +8,7 @@
 
 #include "policy/engine.h"
 #include "policy/policy.h"
+#include "state/hostinfo.h"
 #include "state/state_priv.h"
 
 struct snapshot *turn_world(struct turn *t)
@@ -232,6 +233,23 @@ static bool users_decide(const struct turn *t, const struct snapshot *prev)
 	return false;
 }
 
+/* What a node itself is told of, beside its form: see control/health.h. */
+static bool own_facts_differ(const struct node *a, const struct node *b)
+{
+	struct hostinfo_facts x, y;
+
+	if (a == b)
+		return false;
+	if (!prefix_list_eq(a->announced_routes, b->announced_routes) || !prefix_list_eq(a->approved_routes, b->approved_routes) ||
+	    !str_list_eq(a->request_tags, b->request_tags))
+		return true;
+	if (same_blob(a->hostinfo, b->hostinfo))
+		return false;
+	hostinfo_facts(a->hostinfo, &x);
+	hostinfo_facts(b->hostinfo, &y);
+	return strcmp(x.client_version, y.client_version) != 0;
+}
+
 static bool change_of(const struct snapshot *prev, const struct snapshot *next, node_id id, struct node_change *out)
 {
 	const struct slot *a = snapshot_slot(prev, id, NULL), *b = snapshot_slot(next, id, NULL);
@@ -249,6 +267,8 @@ static bool change_of(const struct snapshot *prev, const struct snapshot *next, 
 		out->kind = CHANGE_WHOLE;
 	else if (b->presence_seq == next->seq)
 		out->kind = CHANGE_PRESENCE;
+	else if (own_facts_differ(a->node, b->node))
+		out->self_only = true;
 	else
 		return false;
 	return true;

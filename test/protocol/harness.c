@@ -390,7 +390,7 @@ void node_register(struct node *n, const char *key)
 static struct ctl_map_opts map_opts(struct node *n)
 {
 	return (struct ctl_map_opts){ .version = n->version, .endpoints = &n->endpoint, .n_endpoints = n->endpoint != NULL,
-				      .derp = n->derp, .routes = n->routes, .n_routes = n->n_routes };
+				      .derp = n->derp, .routes = n->routes, .n_routes = n->n_routes, .tags = n->tags, .n_tags = n->n_tags };
 }
 
 void node_lite(struct node *n)

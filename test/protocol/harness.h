@@ -74,6 +74,8 @@ struct node {
 	const char *endpoint;       /* likewise; NULL: none */
 	const char *const *routes;
 	size_t n_routes;
+	const char *const *tags;    /* asked for in map requests */
+	size_t n_tags;
 	struct ctl_client *client;
 	struct ctl_call *stream;    /* open map stream */
 	struct netmap *map;

@@ -166,6 +166,23 @@ static void a_new_node_key_of_the_same_machine_is_the_same_node(void **state)
 	until(sees(b, a) != NULL);
 }
 
+static void the_tailnet_keeps_its_name(void **state)
+{
+	struct node *a = node_up("id-a"), *b = node_up("id-b");
+	char id[64];
+
+	(void)state;
+	snprintf(id, sizeof id, "%s", json_object_get_string(json_object_object_get(netmap_self(a->map), "StableTailnetID")));
+	assert_int_equal(id[0], 'T');
+	assert_string_equal(id + strlen(id) - 5, "CNTRL");
+	assert_string_equal(json_object_get_string(json_object_object_get(netmap_self(b->map), "StableTailnetID")), id);
+	assert_null(json_object_object_get(sees(a, b), "StableTailnetID")); /* a node's own entry has it alone */
+	world_kill(SIGTERM);
+	world_run();
+	reconnect(a);
+	assert_string_equal(json_object_get_string(json_object_object_get(netmap_self(a->map), "StableTailnetID")), id);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -176,6 +193,7 @@ int main(void)
 		T(what_was_answered_survives_a_kill_in_the_middle),
 		T(a_known_node_registers_again_without_a_key),
 		T(a_new_node_key_of_the_same_machine_is_the_same_node),
+		T(the_tailnet_keeps_its_name),
 	};
 
 	return cmocka_run_group_tests_name("protocol/restart", tests, world_start, world_stop);

@@ -52,15 +52,18 @@ static void strike_stage(struct stage *s)
 	world_release(&s->w);
 }
 
-static struct client *open_for(struct stage *s, node_id id)
+static struct client *open_as(struct stage *s, node_id id, const struct map_client *as)
 {
 	size_t i = s->n++;
 
 	client_init(&s->c[i], id, MAP_ZSTD);
-	assert_int_equal(map_stream_open(s->ml, id, &(struct map_client){ .format = MAP_ZSTD, .cap = 113 }, &client_sink, &s->c[i], s->now,
-					 &s->ms[i]),
-			 ST_OK);
+	assert_int_equal(map_stream_open(s->ml, id, as, &client_sink, &s->c[i], s->now, &s->ms[i]), ST_OK);
 	return &s->c[i];
+}
+
+static struct client *open_for(struct stage *s, node_id id)
+{
+	return open_as(s, id, &(struct map_client){ .format = MAP_ZSTD, .cap = 113 });
 }
 
 static void tell(struct stage *s)
@@ -422,11 +425,51 @@ static void pings_need_room(void **state)
 	assert_non_null(json_object_object_get(c->last, "PingRequest"));
 	assert_int_equal(map_stream_pop_browser(s.ms[0], "https://c/2", s.now), ST_OK);
 	assert_string_equal(json_object_get_string(json_object_object_get(c->last, "PopBrowserURL")), "https://c/2");
-	assert_int_equal(map_stream_messages(s.ms[0], &(struct map_message){ .id = "x" }, 1, s.now), ST_OK);
-	assert_non_null(json_object_object_get(c->last, "DisplayMessages"));
 	c->open = false;
 	assert_int_equal(map_stream_ping(s.ms[0], &(struct map_ping){ .url = "https://c/3" }, s.now), ST_AGAIN);
-	assert_int_equal(c->messages, 4);
+	assert_int_equal(c->messages, 3);
+	strike_stage(&s);
+}
+
+static const char *last_member(const struct client *c, const char *name)
+{
+	struct json_object *v = NULL;
+
+	if (!json_object_object_get_ex(c->last, name, &v))
+		return "absent";
+	return json_object_to_json_string_ext(v, JSON_C_TO_STRING_PLAIN);
+}
+
+static void what_is_wrong_goes_in_the_form_of_the_client(void **state)
+{
+	static const struct map_message wrong = { .id = "x", .title = "T", .text = "y", .severity = "low" }, mended = { .id = "x" };
+	static const struct map_client_version latest = { "1.104.5", false };
+	struct map_client as = { .format = MAP_ZSTD, .messages = &wrong, .n_messages = 1, .version = &latest };
+	struct client *old, *new, *well;
+	struct stage s;
+
+	(void)state;
+	raise_stage(&s, 10);
+	as.cap = MAP_CAP_MESSAGES - 1;
+	old = open_as(&s, 1, &as);
+	as.cap = MAP_CAP_MESSAGES;
+	new = open_as(&s, 2, &as);
+	well = open_for(&s, 3);
+	assert_string_equal(last_member(old, "Health"), "[\"T: y\"]");
+	assert_string_equal(last_member(old, "DisplayMessages"), "absent");
+	assert_string_equal(last_member(new, "Health"), "absent");
+	assert_string_equal(last_member(new, "DisplayMessages"), "{\"x\":{\"Title\":\"T\",\"Text\":\"y\",\"Severity\":\"low\"}}");
+	assert_string_equal(last_member(new, "ClientVersion"), "{\"LatestVersion\":\"1.104.5\"}");
+	assert_string_equal(last_member(well, "Health"), "absent");
+	assert_string_equal(last_member(well, "DisplayMessages"), "absent");
+	assert_string_equal(last_member(well, "ClientVersion"), "absent");
+	assert_int_equal(map_stream_messages(s.ms[0], &mended, 1, s.now), ST_OK);
+	assert_string_equal(last_member(old, "Health"), "[]");
+	assert_int_equal(map_stream_messages(s.ms[1], &mended, 1, s.now), ST_OK);
+	assert_string_equal(last_member(new, "DisplayMessages"), "{\"x\":null}");
+	new->open = false;
+	assert_int_equal(map_stream_messages(s.ms[1], &wrong, 1, s.now), ST_AGAIN);
+	assert_int_equal(map_stream_client_version(s.ms[1], &latest, s.now), ST_AGAIN);
 	strike_stage(&s);
 }
 
@@ -644,6 +687,7 @@ int main(void)
 		cmocka_unit_test(the_own_node_comes_only_when_it_is_another),
 		cmocka_unit_test(silence_is_broken_by_keepalives),
 		cmocka_unit_test(pings_need_room),
+		cmocka_unit_test(what_is_wrong_goes_in_the_form_of_the_client),
 		cmocka_unit_test(a_peer_is_written_as_clients_read_it),
 		cmocka_unit_test(dns_is_written_as_clients_read_it),
 		cmocka_unit_test(two_loops_share_what_is_encoded),

@@ -100,6 +100,41 @@ static void messages_are_set_and_taken_back(void **state)
 	buf_release(&b);
 }
 
+static void older_clients_get_a_list_of_texts(void **state)
+{
+	const struct map_message m[] = { { .id = "a", .title = "T", .text = "x", .severity = "high" }, { .id = "b" },
+					 { .id = "c", .title = "U", .text = "y", .severity = "low" } };
+	struct buf b;
+	struct jw w;
+
+	(void)state;
+	buf_init(&b, 4096);
+	jw_init(&w, &b);
+	map_health_write(m, 3, &w);
+	assert_true(bytes_eq_str(buf_bytes(&b), "[\"T: x | U: y\"]"));
+	buf_reset(&b);
+	jw_init(&w, &b);
+	map_health_write(m + 1, 1, &w); /* nothing left: a list all the same, or the client keeps what it has */
+	assert_true(bytes_eq_str(buf_bytes(&b), "[]"));
+	buf_release(&b);
+}
+
+static void newer_releases_ride_on_keepalives(void **state)
+{
+	struct buf b;
+
+	(void)state;
+	buf_init(&b, 4096);
+	map_client_version_encode(&(struct map_client_version){ "1.104.5", true }, NOW, &b);
+	assert_true(bytes_eq_str(buf_bytes(&b), "{\"KeepAlive\":true,\"ControlTime\":\"2023-11-14T22:13:20Z\","
+						"\"ClientVersion\":{\"LatestVersion\":\"1.104.5\",\"UrgentSecurityUpdate\":true}}"));
+	buf_reset(&b);
+	map_client_version_encode(&(struct map_client_version){ NULL, false }, NOW, &b);
+	assert_true(bytes_eq_str(buf_bytes(&b), "{\"KeepAlive\":true,\"ControlTime\":\"2023-11-14T22:13:20Z\","
+						"\"ClientVersion\":{\"RunningLatest\":true}}"));
+	buf_release(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -108,6 +143,8 @@ int main(void)
 		cmocka_unit_test(a_keepalive_is_never_the_bare_one),
 		cmocka_unit_test(pings_ride_on_keepalives),
 		cmocka_unit_test(messages_are_set_and_taken_back),
+		cmocka_unit_test(older_clients_get_a_list_of_texts),
+		cmocka_unit_test(newer_releases_ride_on_keepalives),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

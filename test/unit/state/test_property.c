@@ -77,8 +77,12 @@ static void check_pair(const struct publication *p, node_id id)
 			assert_true(c != NULL && c->kind == CHANGE_WHOLE);
 		else if (!same_patch(a->node, b->node))
 			assert_true(c != NULL && (c->kind == CHANGE_PRESENCE || (p->world & WORLD_ROUTES)));
-		else if (c != NULL)
-			assert_true(p->world & WORLD_ROUTES); /* a primary moved: nothing else is news */
+		else if (c != NULL) /* a primary moved, or it is the node's own news: nothing else is any */
+			assert_true((p->world & WORLD_ROUTES) || (c->self_only && c->kind == CHANGE_PRESENCE));
+		if (!prefix_list_eq(a->node->announced_routes, b->node->announced_routes) ||
+		    !prefix_list_eq(a->node->approved_routes, b->node->approved_routes) ||
+		    !str_list_eq(a->node->request_tags, b->node->request_tags))
+			assert_non_null(c);
 		if (c != NULL) {
 			assert_int_equal(c->old_class, a->class_id);
 			assert_int_equal(c->new_class, b->class_id);
