@@ -1,5 +1,5 @@
 /*
- * bench/policy.c -- what a policy costs: compile, swap, look-up, update, memory.
+ * bench/policy.c -- what a policy costs: compile, swap, look-up, update, memory; a storm of new users.
  *
  *     policy [NODES [USERS [GROUPS [RULES]]]]     10000 200 100 300 unless given
  *
@@ -225,6 +225,65 @@ static void ask_update(const char *what, const struct policy_engine *e, const st
 	policy_engine_unref(&now);
 }
 
+enum { STORM = 300 };
+
+/* New users come one after another, each with a node (the last of m), as changes and by compiling anew. */
+static void ask_storm(const char *what, const struct policy_engine *e, struct made *m, const struct size *s)
+{
+	struct policy_engine *now = policy_engine_ref((struct policy_engine *)e), *next;
+	struct policy_world w = m->w;
+	struct policy_user *users = xcalloc(s->users + STORM, sizeof *users);
+	char email[STORM][32];
+	int64_t t = clock_mono_ns();
+	double changes;
+
+	mem_copy(users, m->users, s->users * sizeof *users);
+	for (uint32_t i = 0; i < STORM; i++) {
+		struct policy_node n = m->nodes[s->nodes];
+		struct policy_delta d = { .changed = &n, .n_changed = 1, .users = &users[s->users + i], .n_users = 1 };
+		snprintf(email[i], sizeof email[i], "new%u@example.com", i);
+		users[s->users + i] = (struct policy_user){ .id = s->users + i + 1, .email = email[i] };
+		n.user = s->users + i + 1;
+		next = policy_engine_update(now, &d);
+		policy_engine_unref(&now);
+		now = next;
+	}
+	policy_engine_unref(&now);
+	changes = ms_since(t);
+	w.users = users;
+	w.n_users = s->users;
+	t = clock_mono_ns();
+	for (uint32_t i = 0; i < STORM; i++) {
+		w.n_users++;
+		now = policy_engine_new(policy_engine_policy(e), &w);
+		policy_engine_unref(&now);
+	}
+	printf("%s: %d new users: %.1f ms as changes, %.1f ms compiled anew\n", what, STORM, changes, ms_since(t));
+	free(users);
+}
+
+static void ask_user(const char *what, const struct policy_engine *e, const struct made *m, const struct size *s)
+{
+	struct policy_engine *now = policy_engine_ref((struct policy_engine *)e), *next;
+	const node_id *ids;
+	size_t moved = 0;
+	int64_t t = clock_mono_ns();
+
+	for (uint32_t i = 0; i < 100; i++) {
+		struct policy_user u = m->users[i / 2 % s->users];
+		struct policy_delta d = { .users = &u, .n_users = 1 };
+		if (i % 2 == 0)
+			u.email = "elsewhere@example.net";
+		next = policy_engine_update(now, &d);
+		moved += policy_engine_moved(next, &ids);
+		policy_engine_unref(&now);
+		now = next;
+	}
+	printf("%s: update after one user's e-mail changed: %.3f ms (%.1f nodes)\n", what, ms_since(t) / 100,
+	       (double)moved / 100);
+	policy_engine_unref(&now);
+}
+
 static void measure(const char *what, const char *text, const struct size *s, bool tagged)
 {
 	struct made m = make_world(s, tagged);
@@ -241,6 +300,8 @@ static void measure(const char *what, const char *text, const struct size *s, bo
 	ask_classes(what, e, s);
 	ask_filters(what, e);
 	ask_update(what, e, &m, s);
+	ask_user(what, e, &m, s);
+	ask_storm(what, e, &m, s);
 	policy_engine_unref(&e);
 	policy_unref(&p);
 	free_world(&m);

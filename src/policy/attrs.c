@@ -183,7 +183,7 @@ size_t policy_ip_pools(const struct policy_engine *e, const struct policy_node *
 	for (size_t i = 0; i < p->attrs.n; i++) {
 		bool hit = false;
 		for (uint32_t k = 0; p->attrs.v[i].n_pool && k < p->attrs.v[i].n_target && !hit; k++)
-			hit = sel_matches(e->l, p->attrs.v[i].target[k], n);
+			hit = sel_matches(e, p->attrs.v[i].target[k], n);
 		for (uint32_t k = 0; hit && k < p->attrs.v[i].n_pool; k++)
 			vec_push(&v, p->attrs.v[i].pool[k]);
 	}

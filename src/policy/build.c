@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/users.h"
+
 static atomic_uint_fast64_t stamps = 1;
 
 /* ---- counted parts ---- */
@@ -108,6 +110,10 @@ static void put_rec(struct build *b, const struct rec *r)
 	p->rec[i] = *r;
 	p->n++;
 	b->e->n_nodes++;
+	if (r->user > b->e->last_user)
+		b->e->last_user = r->user;
+	if (r->created_by > b->e->last_user)
+		b->e->last_user = r->created_by;
 }
 
 static void drop_rec(struct build *b, node_id id)
@@ -387,11 +393,11 @@ static uint32_t kind_of(struct build *b, const struct policy_node *n, struct rou
 	uint32_t kind;
 
 	if (!r)
-		return lineage_kind(b->l, n, NULL, NULL);
+		return lineage_kind(b->l, b->e->users, n, NULL, NULL);
 	s = xcalloc(r->n_served + 1, sizeof *s);
 	for (uint32_t i = 0; i < r->n_served; i++)
 		s[i] = find_static(b, &r->served[i]);
-	kind = lineage_kind(b->l, n, r, s);
+	kind = lineage_kind(b->l, b->e->users, n, r, s);
 	free(s);
 	return kind;
 }
@@ -403,6 +409,7 @@ static void add_node(struct build *b, const struct policy_node *n, struct router
 	struct rec rec = { .id = n->id,
 			   .registered = n->registered,
 			   .user = owner,
+			   .created_by = n->created_by,
 			   .ip4 = n->ip4,
 			   .ip6 = n->ip6,
 			   .n_tags = (uint16_t)(n->n_tags > UINT16_MAX ? UINT16_MAX : n->n_tags) };
@@ -468,9 +475,10 @@ struct policy_engine *policy_engine_new(struct policy *p, const struct policy_wo
 	const struct policy_node **order = xcalloc(w->n_nodes + 1, sizeof *order);
 	struct router **routers = xcalloc(w->n_nodes + 1, sizeof *routers);
 
-	b.l = lineage_new(all, w);
+	b.l = lineage_new(all, &w->settings);
 	policy_unref(&all);
 	b.e = engine_alloc(b.l);
+	b.e->users = users_new(b.l, w->users, w->n_users);
 	set_wishes(b.e, w->primaries, w->n_primaries);
 	for (size_t i = 0; i < w->n_nodes; i++)
 		order[i] = &w->nodes[i];
@@ -494,20 +502,24 @@ static bool mostly_dead(const struct policy_engine *e)
 	return e->n_kinds > 1024 + 4 * e->n_live_kinds || e->n_classes > 4096 + 2 * e->n_nodes;
 }
 
+static struct router *router_of_kind(const struct router *r, uint32_t kind)
+{
+	struct router *copy = xcalloc(1, sizeof *copy + (r->n_own + r->n_served) * sizeof *r->own);
+
+	*copy = *r;
+	atomic_init(&copy->refs, 1);
+	copy->own = (struct ip_prefix *)(copy + 1);
+	copy->served = copy->own + r->n_own;
+	mem_copy(copy->own, r->own, r->n_own * sizeof *r->own);
+	mem_copy(copy->served, r->served, r->n_served * sizeof *r->served);
+	copy->kind = kind;
+	return copy;
+}
+
 static void move_routers(struct build *b, const struct policy_engine *old, const uint32_t *to)
 {
-	for (size_t i = 0; i < old->n_routers; i++) {
-		const struct router *r = old->routers[i];
-		struct router *copy = xcalloc(1, sizeof *copy + (r->n_own + r->n_served) * sizeof *r->own);
-		*copy = *r;
-		atomic_init(&copy->refs, 1);
-		copy->own = (struct ip_prefix *)(copy + 1);
-		copy->served = copy->own + r->n_own;
-		mem_copy(copy->own, r->own, r->n_own * sizeof *r->own);
-		mem_copy(copy->served, r->served, r->n_served * sizeof *r->served);
-		copy->kind = to[r->kind];
-		put_router(b, copy);
-	}
+	for (size_t i = 0; i < old->n_routers; i++)
+		put_router(b, router_of_kind(old->routers[i], to[old->routers[i]->kind]));
 }
 
 static void move_routes(struct build *b, const struct policy_engine *old)
@@ -526,6 +538,7 @@ static struct policy_engine *compacted(const struct policy_engine *old)
 	uint32_t *to = xcalloc(old->n_kinds + 1, sizeof *to);
 
 	b.e = engine_alloc(b.l);
+	b.e->users = users_ref(old->users);
 	set_wishes(b.e, old->wished, old->n_wished);
 	for (size_t i = 0; i < old->n_live_kinds; i++)
 		to[old->live_kinds[i]] = lineage_adopt(b.l, kind_at(old->l, old->live_kinds[i]));
@@ -550,6 +563,7 @@ static void share_parts(struct build *b, const struct policy_engine *e)
 {
 	struct policy_engine *n = b->e;
 
+	n->last_user = e->last_user;
 	n->n_nodes = e->n_nodes;
 	n->n_pages = e->n_pages;
 	n->pages = xreallocarray(NULL, e->n_pages + 1, sizeof *n->pages);
@@ -578,6 +592,78 @@ static void share_parts(struct build *b, const struct policy_engine *e)
 	}
 }
 
+/* The node's user, or who made it, is another now. */
+static void move_node(struct build *b, const struct rec *r)
+{
+	const struct user_row *u = users_get(b->e->users, r->n_tags ? r->created_by : r->user);
+	uint32_t kind = lineage_kind_for(b->l, rec_kind(b->e, r), u);
+	policy_class c = lineage_class(b->l, kind, b->l->policy->owners_matter ? r->user : 0);
+	struct rec was = *r, now = *r;
+	struct rec_page *p;
+	size_t at;
+
+	if (c == r->class)
+		return;
+	now.class = c;
+	leave_class(b, &was);
+	p = own_page(b, engine_page(b->e, was.id));
+	p->rec[rec_slot(p, was.id)].class = c;
+	join_class(b, &now);
+	at = engine_router_slot(b->e, was.id);
+	if (at < b->e->n_routers && b->e->routers[at]->id == was.id) {
+		struct router *old = b->e->routers[at];
+		b->e->routers[at] = router_of_kind(old, kind);
+		router_unref(old);
+	}
+}
+
+static bool among(const user_id *v, size_t n, user_id id)
+{
+	for (size_t lo = 0; n;) {
+		size_t mid = lo + n / 2;
+		if (v[mid] == id)
+			return true;
+		if (v[mid] < id) {
+			n -= mid + 1 - lo;
+			lo = mid + 1;
+		} else {
+			n = mid - lo;
+		}
+	}
+	return false;
+}
+
+static bool is_theirs(const struct rec *r, const user_id *user, size_t n)
+{
+	return among(user, n, r->n_tags ? r->created_by : r->user);
+}
+
+/* Users first: nodes that come with them are judged by the new ones. */
+static void change_users(struct build *b, const struct policy_delta *d)
+{
+	struct policy_engine *e = b->e;
+	user_id *moved;
+	size_t n, count = 0;
+
+	if (!d->n_users && !d->n_users_removed) {
+		e->users = users_ref(b->prev->users);
+		return;
+	}
+	e->users = users_change(b->l, b->prev->users, d, e->arena, &moved, &n);
+	if (n == 0 || moved[0] > e->last_user)
+		return; /* sorted: none of them has a node */
+	for (size_t i = 0; i < e->n_pages; i++)
+		for (uint32_t k = 0; k < e->pages[i]->n; k++)
+			count += is_theirs(&e->pages[i]->rec[k], moved, n);
+	e->moved = ARENA_ARRAY(e->arena, node_id, count);
+	for (size_t i = 0; count && i < e->n_pages; i++)
+		for (uint32_t k = 0; k < e->pages[i]->n; k++)
+			if (is_theirs(&e->pages[i]->rec[k], moved, n))
+				e->moved[e->n_moved++] = e->pages[i]->rec[k].id;
+	for (size_t i = 0; i < count; i++)
+		move_node(b, engine_rec(e, e->moved[i]));
+}
+
 struct policy_engine *policy_engine_update(const struct policy_engine *e, const struct policy_delta *d)
 {
 	struct build b = { .stamp = atomic_fetch_add(&stamps, 1), .l = lineage_ref(e->l), .prev = e };
@@ -590,6 +676,7 @@ struct policy_engine *policy_engine_update(const struct policy_engine *e, const 
 	n = policy_primaries(e, b.e->arena, &was);
 	set_wishes(b.e, was, n);
 	share_parts(&b, e);
+	change_users(&b, d);
 	for (size_t i = 0; i < d->n_removed; i++)
 		drop_node(&b, d->removed[i]);
 	for (size_t i = 0; i < d->n_changed; i++)
@@ -603,7 +690,7 @@ struct policy_engine *policy_engine_update(const struct policy_engine *e, const 
 	free(routers);
 	if (!mostly_dead(b.e))
 		return b.e;
-	next = compacted(b.e);
+	next = compacted(b.e); /* whose classes are new to everybody */
 	policy_engine_unref(&b.e);
 	return next;
 }
@@ -633,6 +720,7 @@ void policy_engine_unref(struct policy_engine **ep)
 	free(e->dyn);
 	free(e->routers);
 	free(e->kind_dyn);
+	users_unref(&e->users);
 	arena_free(&e->arena);
 	lineage_unref(&e->l);
 	free(e);

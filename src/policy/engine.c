@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "policy/build_priv.h"
+#include "policy/users.h"
 
 /* ---- looking up ---- */
 
@@ -110,6 +111,12 @@ bool policy_engine_same_classes(const struct policy_engine *a, const struct poli
 	return a->l == b->l;
 }
 
+size_t policy_engine_moved(const struct policy_engine *e, const node_id **out)
+{
+	*out = e->moved;
+	return e->n_moved;
+}
+
 struct policy *policy_engine_policy(const struct policy_engine *e)
 {
 	return e->l->policy;
@@ -133,6 +140,7 @@ size_t policy_engine_memory(const struct policy_engine *e)
 	pthread_mutex_unlock(&l->lock);
 	n += e->n_pages * sizeof(struct rec_page) + e->n_dyn * sizeof(struct dyn_page) +
 	     e->n_kinds * sizeof *e->kind_dyn;
+	n += e->users->n * (sizeof(struct user_row) + (l->words + 8) * sizeof(uint64_t)) + l->n_named * sizeof(struct fit);
 	for (size_t i = 0; i < e->n_dyn; i++)
 		for (size_t k = 0; k < DYN_PAGE; k++)
 			if (e->dyn[i]->dyn[k].members)

@@ -42,22 +42,32 @@ struct policy_delta {
 	size_t n_changed;
 	const node_id *removed; /* unknown ones are ignored */
 	size_t n_removed;
+	const struct policy_user *users; /* added, or otherwise now; whole facts each, IDs distinct */
+	size_t n_users;
+	const user_id *users_removed; /* unknown ones are ignored */
+	size_t n_users_removed;
 };
 
 /**
- * The engine of the same policy, users and settings after some nodes changed. Equal in every answer to
+ * The engine of the same policy and settings after some users and nodes changed: users first. Equal in every answer to
  * policy_engine_new() with the whole new world (with the primaries of `e` as those elected before).
  *
  * e  borrowed; stays as it is. Returned (policy_engine_unref).
+ * A user without nodes whom the policy names nowhere costs a place in the list of users and no more.
  */
 struct policy_engine *policy_engine_update(const struct policy_engine *e, const struct policy_delta *d);
+/**
+ * Nodes that the update which made this engine may have put into another class because of their users, beside those of
+ * its delta; ascending. Empty for any other engine, and when class numbers do not mean the same as before. Borrowed.
+ */
+size_t policy_engine_moved(const struct policy_engine *e, const node_id **out);
 
 struct policy_engine *policy_engine_ref(struct policy_engine *e);
 void policy_engine_unref(struct policy_engine **e);
 
 /**
  * Do class numbers of `a` mean the same in `b`? True along updates, but for a rare one that begins anew because most
- * classes ever met are empty by then; false for another policy, users or settings.
+ * classes ever met are empty by then; false for another policy or settings.
  */
 bool policy_engine_same_classes(const struct policy_engine *a, const struct policy_engine *b);
 /** Its policy; borrowed. */

@@ -1,10 +1,10 @@
 /*
  * policy/engine_priv.h -- how a compiled policy lies in memory.
  *
- *     lineage   what holds for a policy, a list of users and settings: masks of selectors, and the
- *               tables of kinds and classes, which only ever grow. Shared along updates.
- *     engine    one world: node records in pages, members of classes, routers, elections, and which
- *               source lists are equal. Pages are shared with the engine before.
+ *     lineage   what holds for a policy and settings: masks of selectors, and the tables of kinds and
+ *               classes, which only ever grow. Shared along updates.
+ *     engine    one world: users, node records in pages, members of classes, routers, elections, and
+ *               which source lists are equal. Pages are shared with the engine before.
  *
  * A *kind* is a set of selectors that match (and what else decides: role, router). A *class* is a kind
  * with an owner, where owners matter; without autogroup:self and local parts it is the kind itself.
@@ -112,12 +112,10 @@ struct src_text {
 	struct sum hash;
 };
 
-struct user_row {
-	user_id id;
-	const char *name, *email, *provider_id;
-	enum policy_role role;
-	bool external;
-	uint64_t *match; /* selectors that match an untagged device of this user */
+/* The selectors that a login of the policy stands in: as a user, and through groups. */
+struct named {
+	uint32_t *sel;
+	uint32_t n;
 };
 
 struct lineage {
@@ -127,8 +125,12 @@ struct lineage {
 	struct arena *arena; /* of everything here; under lock once shared */
 	size_t words;	     /* of a set of selectors */
 	size_t cond_words;
-	struct user_row *users; /* sorted by id */
-	size_t n_users;
+	struct strmap named_by_login; /* what the policy calls users; index of named */
+	struct named *named;
+	uint32_t n_named;
+	uint32_t *by_trait; /* selectors that go by a user's domain or role */
+	uint32_t n_by_trait;
+	uint64_t *user_bits; /* selectors that a user brings to a kind */
 	char *display_name; /* NULL: none */
 	enum policy_auto_update auto_update;
 	bool no_file_sharing, https;
@@ -173,6 +175,7 @@ struct rec {
 	node_id id;
 	uint64_t registered;
 	user_id user; /* owner; 0 if tagged */
+	user_id created_by;
 	struct ip_addr ip4, ip6;
 	policy_class class;
 	uint16_t n_tags;
@@ -245,6 +248,10 @@ struct policy_engine {
 	atomic_uint refs;
 	struct lineage *l;
 	struct arena *arena; /* routes, src: made anew in each engine */
+	struct user_set *users;
+	user_id last_user; /* no node has an owner or maker beyond */
+	node_id *moved;	   /* nodes that the users of an update put into another class */
+	size_t n_moved;
 	uint32_t n_kinds, n_classes;
 	struct rec_page **pages;
 	size_t n_pages, n_nodes;
@@ -269,22 +276,24 @@ struct policy_engine {
 };
 
 /* ---- lineage.c ---- */
-struct lineage *lineage_new(struct policy *p, const struct policy_world *w);
+struct lineage *lineage_new(struct policy *p, const struct policy_settings *s);
 struct lineage *lineage_ref(struct lineage *l);
 void lineage_unref(struct lineage **l);
-const struct user_row *lineage_user(const struct lineage *l, user_id id);
+struct user_set;
 /* The kind of a node with these facts; router NULL for most. */
-uint32_t lineage_kind(struct lineage *l, const struct policy_node *n, const struct router *r,
-		      struct route_static *const *routes);
-/* A new lineage of the same policy, users and settings, without the kinds that died; and kinds that moved over. */
+uint32_t lineage_kind(struct lineage *l, const struct user_set *users, const struct policy_node *n,
+		      const struct router *r, struct route_static *const *routes);
+struct user_row;
+/* The kind that a node of this one has when its user, or who made it, is another. */
+uint32_t lineage_kind_for(struct lineage *l, const struct kind *k, const struct user_row *u);
+/* A new lineage of the same policy and settings, without the kinds that died; and kinds that moved over. */
 struct lineage *lineage_again(const struct lineage *l);
 uint32_t lineage_adopt(struct lineage *l, const struct kind *k);
 policy_class lineage_class(struct lineage *l, uint32_t kind, user_id owner);
 /* Does this selector match the device? On its own, for facts that are no record. */
-bool sel_matches(const struct lineage *l, uint32_t sel, const struct policy_node *n);
+bool sel_matches(const struct policy_engine *e, uint32_t sel, const struct policy_node *n);
 struct route_static *route_static_new(const struct lineage *l, struct ip_prefix p);
 void route_static_unref(struct route_static **s);
-bool user_is(const struct user_row *u, const char *login);
 bool ranges_overlap(const struct ip_range *a, const struct ip_range *b);
 bool sel_has_addr(const struct sel *s, const struct ip_addr *a);
 

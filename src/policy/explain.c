@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/engine_priv.h"
+#include "policy/users.h"
 
 #define STEPS_MAX 20
 #define ENDS_MAX  2
@@ -238,7 +238,7 @@ struct first {
 static void take_first(void *arg, const struct rec *r)
 {
 	struct first *f = arg;
-	const struct user_row *u = lineage_user(f->e->l, r->user);
+	const struct user_row *u = users_get(f->e->users, r->user);
 
 	if (f->id)
 		return;

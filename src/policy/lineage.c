@@ -1,14 +1,13 @@
 /*
- * policy/lineage.c -- what stays while a policy, its users and settings stay: which selectors match
+ * policy/lineage.c -- what stays while a policy and its settings stay: which selectors match
  * whom, and the kinds and classes of nodes met so far.
  */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/random.h"
-#include "policy/engine_priv.h"
+#include "policy/users.h"
 
 /* ---- hashes of strings that rules carry ---- */
 
@@ -84,129 +83,14 @@ static struct ip_range range_of(const char *from, const char *to)
 	return r;
 }
 
-/* ---- users ---- */
+/* ---- selectors ---- */
 
-#define AMBIGUOUS (STRMAP_NONE - 1)
-
-static bool has_text(const char *s)
-{
-	return s && *s;
-}
-
-bool user_is(const struct user_row *u, const char *login)
-{
-	size_t n = strlen(login);
-
-	if ((has_text(u->email) && strcmp(u->email, login) == 0) ||
-	    (has_text(u->provider_id) && strcmp(u->provider_id, login) == 0))
-		return true;
-	if (!has_text(u->name))
-		return false;
-	if (strcmp(u->name, login) == 0)
-		return true;
-	return n > 1 && login[n - 1] == '@' && strlen(u->name) == n - 1 && memcmp(u->name, login, n - 1) == 0;
-}
-
-static void map_login(struct strmap *m, const char *login, uint32_t user)
-{
-	if (has_text(login) && strmap_add(m, bytes_of_str(login), user) != user)
-		strmap_set(m, bytes_of_str(login), AMBIGUOUS);
-}
-
-static int by_user_id(const void *a, const void *b)
-{
-	const struct user_row *x = a, *y = b;
-	return x->id < y->id ? -1 : x->id > y->id;
-}
-
-static void copy_users(struct lineage *l, const struct policy_world *w, struct strmap *logins)
-{
-	l->n_users = w->n_users;
-	l->users = ARENA_ARRAY(l->arena, struct user_row, w->n_users);
-	for (size_t i = 0; i < w->n_users; i++) {
-		const struct policy_user *u = &w->users[i];
-		l->users[i] = (struct user_row){ .id = u->id,
-						 .name = arena_strdup(l->arena, u->name),
-						 .email = arena_strdup(l->arena, u->email),
-						 .provider_id = arena_strdup(l->arena, u->provider_id),
-						 .role = u->role,
-						 .external = u->external,
-						 .match = ARENA_ARRAY(l->arena, uint64_t, l->words) };
-	}
-	qsort(l->users, l->n_users, sizeof *l->users, by_user_id);
-	for (uint32_t i = 0; i < l->n_users; i++) {
-		const struct user_row *u = &l->users[i];
-		map_login(logins, u->email, i);
-		map_login(logins, u->provider_id, i);
-		map_login(logins, u->name, i);
-		if (has_text(u->name))
-			map_login(logins, arena_printf(l->arena, "%s@", u->name), i);
-	}
-}
-
-const struct user_row *lineage_user(const struct lineage *l, user_id id)
-{
-	struct user_row key = { .id = id };
-
-	return l->n_users ? bsearch(&key, l->users, l->n_users, sizeof key, by_user_id) : NULL;
-}
-
-static bool role_in(enum autogroup ag, const struct user_row *u)
-{
-	switch (ag) {
-	case AG_MEMBER:
-		return !u->external;
-	case AG_SHARED:
-		return u->external;
-	case AG_OWNER:
-		return u->role == POLICY_ROLE_OWNER;
-	case AG_ADMIN:
-		return u->role == POLICY_ROLE_ADMIN || u->role == POLICY_ROLE_OWNER;
-	case AG_NETWORK_ADMIN:
-		return u->role == POLICY_ROLE_NETWORK_ADMIN;
-	case AG_IT_ADMIN:
-		return u->role == POLICY_ROLE_IT_ADMIN;
-	case AG_BILLING_ADMIN:
-		return u->role == POLICY_ROLE_BILLING_ADMIN;
-	case AG_AUDITOR:
-		return u->role == POLICY_ROLE_AUDITOR;
-	default:
-		return false;
-	}
-}
-
-static void match_login(struct lineage *l, const struct strmap *logins, const char *login, uint32_t sel)
-{
-	uint32_t u = strmap_get_str(logins, login);
-
-	if (u < l->n_users)
-		bit_set(l->users[u].match, sel);
-}
-
-static bool in_domain(const struct user_row *u, const char *domain)
-{
-	const char *at = u->email ? strrchr(u->email, '@') : NULL;
-
-	return at && !u->external && strcmp(at + 1, domain) == 0;
-}
-
-static void match_sel(struct lineage *l, const struct strmap *logins, uint32_t sel)
+static void match_sel(struct lineage *l, uint32_t sel)
 {
 	const struct sel *s = &l->policy->sels.v[sel];
-	uint32_t g;
 
-	if (s->kind == SEL_USER) {
-		match_login(l, logins, s->arg, sel);
-	} else if (s->kind == SEL_GROUP) {
-		g = strmap_get_str(&l->policy->group_by_name, s->arg);
-		for (uint32_t i = 0; g != STRMAP_NONE && i < l->policy->groups.v[g].n; i++)
-			match_login(l, logins, l->policy->groups.v[g].member[i], sel);
-	} else if (s->kind == SEL_DOMAIN || s->kind == SEL_AUTO) {
-		for (size_t i = 0; i < l->n_users; i++)
-			if (s->kind == SEL_DOMAIN ? in_domain(&l->users[i], s->arg) : role_in(s->ag, &l->users[i]))
-				bit_set(l->users[i].match, sel);
-		if (s->ag == AG_TAGGED)
-			bit_set(l->tagged_match, sel);
+	if (s->kind == SEL_AUTO && s->ag == AG_TAGGED) {
+		bit_set(l->tagged_match, sel);
 	} else if (sel_is_literal(s)) {
 		l->literals[l->n_literals++] = sel;
 		if (s->n_range == 1 && ip_eq(&s->range[0].from, &s->range[0].to))
@@ -310,10 +194,9 @@ static void make_attr_masks(struct lineage *l)
 	}
 }
 
-struct lineage *lineage_new(struct policy *p, const struct policy_world *w)
+struct lineage *lineage_new(struct policy *p, const struct policy_settings *s)
 {
 	struct lineage *l = xcalloc(1, sizeof *l);
-	struct strmap logins = { 0 };
 
 	atomic_init(&l->refs, 1);
 	pthread_mutex_init(&l->lock, NULL);
@@ -322,10 +205,10 @@ struct lineage *lineage_new(struct policy *p, const struct policy_world *w)
 	l->words = BIT_WORDS(p->sels.n + 1);
 	l->any = (uint32_t)p->sels.n; /* the last bit: in the ranges of "*" */
 	l->cond_words = BIT_WORDS(p->conds.n + 1);
-	l->display_name = arena_strdup(l->arena, w->settings.display_name);
-	l->auto_update = w->settings.auto_update;
-	l->no_file_sharing = w->settings.no_file_sharing;
-	l->https = w->settings.https;
+	l->display_name = arena_strdup(l->arena, s->display_name);
+	l->auto_update = s->auto_update;
+	l->no_file_sharing = s->no_file_sharing;
+	l->https = s->https;
 	l->any_range[0] = range_of("100.64.0.0", "100.115.91.255");
 	l->any_range[1] = range_of("100.115.94.0", "100.127.255.255");
 	l->any_range[2] = range_of("fd7a:115c:a1e0::", "fd7a:115c:a1e0:ffff:ffff:ffff:ffff:ffff");
@@ -337,10 +220,9 @@ struct lineage *lineage_new(struct policy *p, const struct policy_world *w)
 	l->single = ARENA_ARRAY(l->arena, uint64_t, l->words);
 	l->tagged_match = ARENA_ARRAY(l->arena, uint64_t, l->words);
 	l->literals = ARENA_ARRAY(l->arena, uint32_t, p->sels.n);
-	copy_users(l, w, &logins);
+	users_name(l);
 	for (uint32_t i = 0; i < p->sels.n; i++)
-		match_sel(l, &logins, i);
-	strmap_release(&logins);
+		match_sel(l, i);
 	l->src = ARENA_ARRAY(l->arena, struct src_static, p->srcsets.n);
 	for (uint32_t i = 0; i < p->srcsets.n; i++)
 		make_src(l, i);
@@ -376,6 +258,7 @@ void lineage_unref(struct lineage **lp)
 	table_free(&l->class_table);
 	table_free(&l->owner_table);
 	free(l->owner_ids);
+	strmap_release(&l->named_by_login);
 	pthread_mutex_destroy(&l->lock);
 	arena_free(&l->arena);
 	policy_unref(&l->policy);
@@ -535,7 +418,8 @@ static void match_addr(const struct lineage *l, const struct ip_addr *a, uint64_
 			bit_set(bits, l->any);
 }
 
-static void match_node(const struct lineage *l, const struct policy_node *n, uint64_t *bits)
+static void match_node(const struct lineage *l, const struct user_set *users, const struct policy_node *n,
+		       uint64_t *bits)
 {
 	const struct user_row *u;
 
@@ -546,22 +430,18 @@ static void match_node(const struct lineage *l, const struct policy_node *n, uin
 			if (s != STRMAP_NONE)
 				bit_set(bits, s);
 		}
-	} else if ((u = lineage_user(l, n->user)) != NULL) {
+	} else if ((u = users_get(users, n->user)) != NULL) {
 		mem_copy(bits, u->match, l->words * 8);
 	}
 	match_addr(l, &n->ip4, bits);
 	match_addr(l, &n->ip6, bits);
 }
 
-static uint32_t node_flags(const struct lineage *l, const struct policy_node *n, const struct router *r)
+static uint32_t node_flags(const struct user_set *users, const struct policy_node *n, const struct router *r)
 {
-	const struct user_row *u = lineage_user(l, n->n_tags ? n->created_by : n->user);
 	uint32_t f = n->n_tags ? KIND_TAGGED : 0;
 
-	if (u && u->role == POLICY_ROLE_OWNER)
-		f |= KIND_OWNER;
-	if (u && !n->n_tags && (u->role == POLICY_ROLE_OWNER || u->role == POLICY_ROLE_ADMIN))
-		f |= KIND_ADMIN;
+	f |= user_flags(users_get(users, n->n_tags ? n->created_by : n->user), n->n_tags > 0);
 	if (r && r->exit)
 		f |= KIND_EXIT;
 	if (r && r->n_served)
@@ -610,8 +490,22 @@ static void match_routes(const struct lineage *l, const struct router *r, struct
 	}
 }
 
-uint32_t lineage_kind(struct lineage *l, const struct policy_node *n, const struct router *r,
-		      struct route_static *const *routes)
+/* Its number; made if there is none. */
+static uint32_t kind_of_key(struct lineage *l, struct key *key)
+{
+	uint32_t id;
+
+	key->k.hash = kind_hash(l, &key->k);
+	pthread_mutex_lock(&l->lock);
+	id = table_find(&l->kind_table, key->k.hash, same_kind, key);
+	if (id == UINT32_MAX)
+		id = add_kind(l, &key->k);
+	pthread_mutex_unlock(&l->lock);
+	return id;
+}
+
+uint32_t lineage_kind(struct lineage *l, const struct user_set *users, const struct policy_node *n,
+		      const struct router *r, struct route_static *const *routes)
 {
 	uint64_t small[64] = { 0 }, *bits = small;
 	size_t total = 2 * l->words + l->cond_words;
@@ -623,17 +517,31 @@ uint32_t lineage_kind(struct lineage *l, const struct policy_node *n, const stru
 	key.k.addr = bits;
 	key.k.route = bits + l->words;
 	key.k.cond = bits + 2 * l->words;
-	key.k.flags = node_flags(l, n, r);
-	match_node(l, n, bits);
+	key.k.flags = node_flags(users, n, r);
+	match_node(l, users, n, bits);
 	match_conds(l, n, bits + 2 * l->words);
 	if (r)
 		match_routes(l, r, routes, bits + l->words, &key.k);
-	key.k.hash = kind_hash(l, &key.k);
-	pthread_mutex_lock(&l->lock);
-	id = table_find(&l->kind_table, key.k.hash, same_kind, &key);
-	if (id == UINT32_MAX)
-		id = add_kind(l, &key.k);
-	pthread_mutex_unlock(&l->lock);
+	id = kind_of_key(l, &key);
+	if (bits != small)
+		free(bits);
+	return id;
+}
+
+uint32_t lineage_kind_for(struct lineage *l, const struct kind *k, const struct user_row *u)
+{
+	uint64_t small[64], *bits = l->words > 64 ? xcalloc(l->words, sizeof *bits) : small;
+	struct key key = { .l = l };
+	bool tagged = k->flags & KIND_TAGGED;
+	uint32_t id;
+
+	mem_copy(&key.k, k, sizeof key.k);
+	key.k.flags &= ~(uint32_t)(KIND_HIDE_IP4 | KIND_OWNER | KIND_ADMIN);
+	key.k.flags |= user_flags(u, tagged);
+	for (size_t i = 0; i < l->words; i++)
+		bits[i] = tagged ? k->addr[i] : (k->addr[i] & ~l->user_bits[i]) | (u ? u->match[i] : 0);
+	key.k.addr = bits;
+	id = kind_of_key(l, &key);
 	if (bits != small)
 		free(bits);
 	return id;
@@ -643,35 +551,20 @@ uint32_t lineage_kind(struct lineage *l, const struct policy_node *n, const stru
 uint32_t lineage_adopt(struct lineage *l, const struct kind *k)
 {
 	struct key key = { .l = l };
-	uint32_t id;
 
 	mem_copy(&key.k, k, sizeof key.k);
 	key.k.flags &= ~(uint32_t)KIND_HIDE_IP4;
-	pthread_mutex_lock(&l->lock);
-	id = table_find(&l->kind_table, key.k.hash, same_kind, &key);
-	if (id == UINT32_MAX)
-		id = add_kind(l, &key.k);
-	pthread_mutex_unlock(&l->lock);
-	return id;
+	return kind_of_key(l, &key);
 }
 
 struct lineage *lineage_again(const struct lineage *l)
 {
-	struct policy_world w = { .n_users = l->n_users };
-	struct policy_user *u = xcalloc(l->n_users + 1, sizeof *u);
-	struct lineage *again;
+	struct policy_settings s = { .display_name = l->display_name,
+				     .auto_update = l->auto_update,
+				     .no_file_sharing = l->no_file_sharing,
+				     .https = l->https };
 
-	for (size_t i = 0; i < l->n_users; i++)
-		u[i] = (struct policy_user){ l->users[i].id,	      l->users[i].name, l->users[i].email,
-					     l->users[i].provider_id, l->users[i].role, l->users[i].external };
-	w.users = u;
-	w.settings = (struct policy_settings){ .display_name = l->display_name,
-					       .auto_update = l->auto_update,
-					       .no_file_sharing = l->no_file_sharing,
-					       .https = l->https };
-	again = lineage_new(l->policy, &w);
-	free(u);
-	return again;
+	return lineage_new(l->policy, &s);
 }
 
 struct class_key {
@@ -751,8 +644,9 @@ policy_class lineage_class(struct lineage *l, uint32_t kind, user_id owner)
 	return id;
 }
 
-bool sel_matches(const struct lineage *l, uint32_t sel, const struct policy_node *n)
+bool sel_matches(const struct policy_engine *e, uint32_t sel, const struct policy_node *n)
 {
+	const struct lineage *l = e->l;
 	uint64_t small[64] = { 0 }, *bits = small;
 	bool hit;
 
@@ -760,7 +654,7 @@ bool sel_matches(const struct lineage *l, uint32_t sel, const struct policy_node
 		return true;
 	if (l->words > 64)
 		bits = xcalloc(l->words, sizeof *bits);
-	match_node(l, n, bits);
+	match_node(l, e->users, n, bits);
 	hit = bit_get(bits, sel);
 	if (bits != small)
 		free(bits);

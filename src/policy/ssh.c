@@ -9,7 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "policy/engine_priv.h"
+#include "policy/users.h"
 
 struct ssh_out { /* one rule on the wire */
 	const struct ssh_rule *r;
@@ -37,7 +37,7 @@ static bool selects(const uint32_t *sel, uint32_t n, const struct kind *k)
 /* The local part of the user's login, if its domain is one of those of the rule. */
 static const char *local_part(struct ssh_work *w, user_id user)
 {
-	const struct user_row *u = lineage_user(w->e->l, user);
+	const struct user_row *u = users_get(w->e->users, user);
 	const char *login = u && u->email && *u->email ? u->email : u ? u->name : NULL;
 	const char *at = login ? strrchr(login, '@') : NULL;
 

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/engine_priv.h"
+#include "policy/users.h"
 
 bool policy_tag_exists(const struct policy_engine *e, const char *tag)
 {
@@ -54,7 +54,7 @@ static bool may_tag(const struct policy_engine *e, const struct user_row *user, 
 
 bool policy_user_may_tag(const struct policy_engine *e, user_id user, const char *tag)
 {
-	const struct user_row *u = lineage_user(e->l, user);
+	const struct user_row *u = users_get(e->users, user);
 	bool admin;
 
 	if (!u || !policy_tag_exists(e, tag))
@@ -71,7 +71,7 @@ bool policy_tag_may_tag(const struct policy_engine *e, const char *owner, const 
 static bool any_matches(const struct policy_engine *e, const uint32_t *sel, uint32_t n, const struct policy_node *node)
 {
 	for (uint32_t i = 0; i < n; i++)
-		if (sel_matches(e->l, sel[i], node))
+		if (sel_matches(e, sel[i], node))
 			return true;
 	return false;
 }

@@ -101,6 +101,11 @@ static enum policy_role role_of(enum user_role r)
 	return POLICY_ROLE_MEMBER;
 }
 
+static struct policy_user user_facts(const struct user *u)
+{
+	return (struct policy_user){ u->id, u->name, u->email, u->provider_id, role_of(u->role), false };
+}
+
 struct policy_engine *facts_compile(struct state *st, struct snapshot *w, struct policy *p)
 {
 	struct arena *a = arena_new();
@@ -111,11 +116,8 @@ struct policy_engine *facts_compile(struct state *st, struct snapshot *w, struct
 	struct policy_engine *e;
 	size_t n = 0;
 
-	for (size_t i = 0; i < w->users->n; i++) {
-		const struct user *u = w->users->v[i];
-
-		users[i] = (struct policy_user){ u->id, u->name, u->email, u->provider_id, role_of(u->role), false };
-	}
+	for (size_t i = 0; i < w->users->n; i++)
+		users[i] = user_facts(w->users->v[i]);
 	for (size_t i = 0; i < w->n_pages; i++)
 		for (uint64_t m = w->pages[i]->used; m != 0; m &= m - 1) {
 			const struct node *node = w->pages[i]->slot[__builtin_ctzll(m)].node;
@@ -254,12 +256,49 @@ static void compile_anew(struct turn *t)
 	take_routes(t);
 }
 
+static bool same_user(const struct user *a, const struct user *b)
+{
+	return a->role == b->role && strcmp(a->name, b->name) == 0 && strcmp(a->email, b->email) == 0 &&
+	       strcmp(a->provider_id, b->provider_id) == 0;
+}
+
+/* The users of this turn that the engine knows otherwise. */
+static void user_delta(struct turn *t, const struct snapshot *prev, struct arena *a, struct policy_delta *d)
+{
+	struct policy_user *changed = ARENA_ARRAY(a, struct policy_user, t->users.n);
+	user_id *removed = ARENA_ARRAY(a, user_id, t->users.n);
+
+	d->users = changed;
+	d->users_removed = removed;
+	for (size_t i = 0; i < t->users.n; i++) {
+		user_id id = t->users.v[i];
+		const struct user *old = snapshot_user(prev, id), *now = snapshot_user(t->next, id);
+
+		if (now == NULL)
+			removed[d->n_users_removed++] = id;
+		else if (old == NULL || !same_user(old, now))
+			changed[d->n_users++] = user_facts(now);
+	}
+}
+
+/* Nodes that changed class because of their users alone. */
+static void reclass_moved(struct turn *t)
+{
+	const node_id *moved;
+	size_t n = policy_engine_moved(t->next->policy, &moved);
+
+	for (size_t i = 0; i < n; i++) {
+		reclass(t, moved[i], false);
+		vec_push(&t->touched, moved[i]);
+	}
+}
+
 void facts_update(struct turn *t, const struct snapshot *prev)
 {
 	struct arena *a = arena_new();
 	struct policy_node *changed = ARENA_ARRAY(a, struct policy_node, t->touched.n + 1);
 	node_id *removed = ARENA_ARRAY(a, node_id, t->touched.n + 1);
-	struct policy_delta delta = { changed, 0, removed, 0 };
+	struct policy_delta delta = { .changed = changed, .removed = removed };
 	size_t n = t->touched.n;
 	bool routers = false;
 
@@ -288,9 +327,10 @@ void facts_update(struct turn *t, const struct snapshot *prev)
 		if (!t->new_engine)
 			describe(t->st, now, a, &changed[delta.n_changed++]);
 	}
+	user_delta(t, prev, a, &delta);
 	if (t->new_engine) {
 		compile_anew(t);
-	} else if (delta.n_changed + delta.n_removed > 0) {
+	} else if (delta.n_changed + delta.n_removed + delta.n_users + delta.n_users_removed > 0) {
 		struct policy_engine *e = policy_engine_update(t->next->policy, &delta);
 		bool same = policy_engine_same_classes(t->next->policy, e);
 
@@ -299,6 +339,7 @@ void facts_update(struct turn *t, const struct snapshot *prev)
 		if (same) {
 			for (size_t i = 0; i < delta.n_changed; i++)
 				reclass(t, changed[i].id, false);
+			reclass_moved(t);
 		} else {
 			t->world |= WORLD_POLICY;
 			reclass_all(t);

@@ -247,7 +247,7 @@ struct turn {
 	struct state *st;
 	struct snapshot *next;      /* NULL: nothing changed yet */
 	uint32_t world;
-	bool new_engine;            /* users, settings or policy changed: compile anew */
+	bool new_engine;            /* settings or policy changed: compile anew */
 	VEC(node_id) touched;
 	VEC(user_id) users;
 };

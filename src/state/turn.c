@@ -220,19 +220,6 @@ static size_t sort_unique(uint64_t *v, size_t n)
 	return m;
 }
 
-/* Does the policy engine know these users otherwise? */
-static bool users_decide(const struct turn *t, const struct snapshot *prev)
-{
-	for (size_t i = 0; i < t->users.n; i++) {
-		const struct user *a = snapshot_user(prev, t->users.v[i]), *b = snapshot_user(t->next, t->users.v[i]);
-
-		if (a == NULL || b == NULL || a->role != b->role || strcmp(a->name, b->name) != 0 ||
-		    strcmp(a->email, b->email) != 0 || strcmp(a->provider_id, b->provider_id) != 0)
-			return true;
-	}
-	return false;
-}
-
 /* What a node itself is told of, beside its form: see control/health.h. */
 static bool own_facts_differ(const struct node *a, const struct node *b)
 {
@@ -308,8 +295,6 @@ void turn_end(struct turn *t)
 		next->made_ns = state_unix_ns(st);
 		t->users.n = sort_unique(t->users.v, t->users.n);
 		t->touched.n = sort_unique(t->touched.v, t->touched.n);
-		if (!t->new_engine && users_decide(t, prev))
-			t->new_engine = true;
 		facts_update(t, prev);
 		t->touched.n = sort_unique(t->touched.v, t->touched.n);
 		changes = xcalloc(t->touched.n + 1, sizeof *changes);

@@ -312,6 +312,24 @@ static void rename_user(struct play *p)
 	assert_int_equal(a.s, ST_OK);
 }
 
+/* What a policy calls users and what they are: nodes go to other classes by it, and nothing else tells. */
+static void change_user(struct play *p)
+{
+	static const enum user_role role[] = { ROLE_MEMBER, ROLE_ADMIN, ROLE_OWNER, ROLE_NETWORK_ADMIN };
+	user_id id = p->user[draw(p, USERS)];
+	struct answer a;
+	char name[16];
+
+	if (draw(p, 3) == 0) {
+		rename_user(p);
+	} else if (draw(p, 2) == 0) {
+		ASK(a, state_user_set_role(p->st, NULL, id, role[draw(p, 4)], TELL));
+	} else {
+		snprintf(name, sizeof name, "u%u", (unsigned)draw(p, USERS + 2));
+		ASK(a, state_user_rename(p->st, NULL, id, name, TELL)); /* or the name is taken */
+	}
+}
+
 static void change(struct play *p)
 {
 	node_id id = any_node(p);
@@ -338,8 +356,8 @@ static void change(struct play *p)
 		ASK(a, state_node_move(p->st, NULL, id, p->user[draw(p, USERS)], TELL));
 	} else if (r < 72) {
 		set_policy(p);
-	} else if (r < 75) {
-		rename_user(p);
+	} else if (r < 76) {
+		change_user(p);
 	} else if (r < 80) {
 		state_router_health(p->st, id, draw(p, 2));
 	} else {

@@ -3,8 +3,8 @@
  *
  *     policy [SEED [ROUNDS]]
  *
- * 1. An engine updated step by step answers as one made anew from the same world: filters, chunks, SSH rules,
- *    capabilities, routes, peers, digests.
+ * 1. An engine updated step by step, nodes and users, answers as one made anew from the same world: filters, chunks,
+ *    SSH rules, capabilities, routes, peers, digests, tags. Who changed class without being told is known.
  * 2. May SRC reach DST:PORT? A slow and obvious evaluator of the rules agrees with the filter that DST gets.
  * 3. Whoever can reach a device has it as a peer, and sight is symmetric.
  * 4. The chunks of a filter together are the filter.
@@ -57,6 +57,9 @@ static const struct policy_user users[USERS] = {
 	{ .id = 4, .email = "u3@x.example" },
 	{ .id = 5, .email = "u4@x.example" },
 };
+/* As the engine knows them: at first the same, then as updates have it. */
+static struct policy_user people[USERS + 1];
+static bool there[USERS + 1];
 static const char *const tag_names[TAGS] = { "tag:t0", "tag:t1", "tag:t2", "tag:t3" };
 static const char *const route_text[ROUTES] = { "10.0.0.0/8", "10.1.0.0/16", "192.168.7.0/24", "100.64.0.0/29",
 						"fd00:7::/64" };
@@ -134,11 +137,13 @@ static void throw_world(void)
 static struct policy_engine *whole(struct policy *p, const struct policy_primary *was, size_t n_was)
 {
 	struct policy_node n[NODES];
-	struct policy_world w = {
-		.users = users, .n_users = USERS, .nodes = n, .primaries = was, .n_primaries = n_was
-	};
+	struct policy_user u[USERS + 1];
+	struct policy_world w = { .users = u, .nodes = n, .primaries = was, .n_primaries = n_was };
 
 	w.settings.display_name = "x";
+	for (unsigned i = 0; i < USERS + 1; i++)
+		if (there[i])
+			u[w.n_users++] = people[i];
 	for (unsigned i = 0; i < NODES; i++)
 		if (spots[i].used)
 			n[w.n_nodes++] = spots[i].n;
@@ -332,7 +337,8 @@ static char *throw_policy(void)
 				buf_printf(&b, "\"%s\",", users[u].email);
 		buf_put_str(&b, "],");
 	}
-	buf_put_str(&b, "},\"tagOwners\":{\"tag:t0\":[],\"tag:t1\":[],\"tag:t2\":[],\"tag:t3\":[]},");
+	buf_put_str(&b, "},\"tagOwners\":{\"tag:t0\":[\"u1@x.example\",\"u3@x.example\"],\"tag:t1\":[\"group:g0\"],"
+			"\"tag:t2\":[\"autogroup:admin\",\"tag:t1\"],\"tag:t3\":[]},");
 	put_rest(&b);
 	for (int grant = 0; grant < 2; grant++) {
 		buf_put_str(&b, grant ? "\"grants\":[" : "\"acls\":[");
@@ -691,10 +697,49 @@ static void check_equal(const struct policy_engine *now, const struct policy_eng
 	}
 }
 
+static const char *throw_login(void)
+{
+	unsigned i = chance(USERS + 3);
+
+	return i < USERS ? users[i].email : i == USERS ? "new@x.example" : "";
+}
+
+static void throw_person(unsigned i)
+{
+	there[i] = true;
+	people[i] = (struct policy_user){ .id = i + 1,
+					  .email = throw_login(),
+					  .name = chance(2) ? throw_login() : "",
+					  .provider_id = chance(4) ? "" : throw_login(),
+					  .role = (enum policy_role)chance(POLICY_ROLE_AUDITOR + 1),
+					  .external = chance(5) == 0 };
+}
+
+static void throw_users(struct policy_delta *d, struct policy_user *changed, user_id *removed)
+{
+	bool done[USERS + 1] = { false };
+
+	d->users = changed;
+	d->users_removed = removed;
+	for (unsigned k = chance(2) ? chance(4) : 0; k; k--) {
+		unsigned i = chance(USERS + 1);
+		if (done[i])
+			continue;
+		done[i] = true;
+		if (chance(3) == 0) {
+			there[i] = false;
+			removed[d->n_users_removed++] = i + 1;
+		} else {
+			throw_person(i);
+			changed[d->n_users++] = people[i];
+		}
+	}
+}
+
 static void throw_step(struct policy_delta *d, struct policy_node *changed, node_id *removed)
 {
-	*d = (struct policy_delta){ changed, 0, removed, 0 };
-	for (unsigned k = 1 + chance(3); k; k--) {
+	*d = (struct policy_delta){ .changed = changed, .removed = removed };
+	for (unsigned k = chance(4); k; k--) {
 		unsigned i = chance(NODES);
 		bool twice = false;
 		for (size_t x = 0; x < d->n_changed; x++)
@@ -713,6 +758,39 @@ static void throw_step(struct policy_delta *d, struct policy_node *changed, node
 	}
 }
 
+static void check_tags(const struct policy_engine *now, const struct policy_engine *anew, const char *text)
+{
+	for (unsigned u = 0; u < USERS + 1; u++)
+		for (unsigned t = 0; t < TAGS; t++)
+			if (policy_user_may_tag(now, u + 1, tag_names[t]) !=
+			    policy_user_may_tag(anew, u + 1, tag_names[t]))
+				complain("user %u and %s\n%s", u + 1, tag_names[t], text);
+}
+
+static bool in_delta(const struct policy_delta *d, node_id id)
+{
+	bool hit = false;
+
+	for (size_t i = 0; i < d->n_changed; i++)
+		hit |= d->changed[i].id == id;
+	for (size_t i = 0; i < d->n_removed; i++)
+		hit |= d->removed[i] == id;
+	return hit;
+}
+
+static void check_moved(const struct policy_engine *was, const struct policy_engine *now, const struct policy_delta *d)
+{
+	const node_id *moved;
+	size_t n = policy_engine_moved(now, &moved), k = 0;
+
+	for (node_id id = 1; policy_engine_same_classes(was, now) && id <= NODES; id++) {
+		bool told = k < n && moved[k] == id;
+		k += told;
+		if (!told && !in_delta(d, id) && policy_class_of(was, id) != policy_class_of(now, id))
+			complain("node %u went to another class, and nobody said so", (unsigned)id);
+	}
+}
+
 static void check_updates(struct policy *p, const char *text)
 {
 	struct policy_engine *now = whole(p, NULL, 0), *next, *anew;
@@ -720,14 +798,19 @@ static void check_updates(struct policy *p, const char *text)
 	for (unsigned step = 0; step < 6; step++) {
 		struct policy_node changed[NODES];
 		node_id removed[NODES];
+		struct policy_user people_changed[USERS + 1];
+		user_id people_removed[USERS + 1];
 		struct policy_delta d;
 		const struct policy_primary *was;
 		struct arena *a = arena_new();
 		size_t n_was = policy_primaries(now, a, &was);
 		throw_step(&d, changed, removed);
+		throw_users(&d, people_changed, people_removed);
 		next = policy_engine_update(now, &d);
+		check_moved(now, next, &d);
 		anew = whole(p, was, n_was);
 		check_equal(next, anew, text, step);
+		check_tags(next, anew, text);
 		arena_free(&a);
 		policy_engine_unref(&anew);
 		policy_engine_unref(&now);
@@ -766,6 +849,9 @@ static void round_of(uint64_t s)
 	char *text;
 
 	seed = state = s;
+	memcpy(people, users, sizeof users);
+	for (unsigned i = 0; i < USERS + 1; i++)
+		there[i] = i < USERS;
 	throw_world();
 	text = throw_policy();
 	if (policy_parse(bytes_of_str(text), NULL, &p, &err) != ST_OK) {
