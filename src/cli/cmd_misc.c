@@ -2,16 +2,12 @@
 #include "cli/cli_priv.h"
 
 #include <stdlib.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
+#include "base/version.h"
 #include "config/config.h"
 #include "crypto/keys.h"
 #include "crypto/secret.h"
-
-#ifndef HEADSCALE_COMMIT
-#define HEADSCALE_COMMIT "unknown"
-#endif
 
 enum status cli_serve(struct cli_ctx *c)
 {
@@ -23,32 +19,21 @@ enum status cli_derp(struct cli_ctx *c)
 	return c->hooks->derp(c->n_args, c->args) == 0 ? ST_OK : ST_IO;
 }
 
-/* The names that download pages and the Go server use. */
-static const char *machine_name(const char *machine)
-{
-	if (strcmp(machine, "x86_64") == 0)
-		return "amd64";
-	return strcmp(machine, "aarch64") == 0 ? "arm64" : machine;
-}
-
 enum status cli_version(struct cli_ctx *c)
 {
 	struct json_object *o = cli_object(c), *go = json_object_new_object();
-	struct utsname u;
 
-	if (uname(&u) != 0)
-		strcpy(u.machine, "unknown");
 	cli_put(o, "version", HEADSCALE_VERSION);
-	cli_put(o, "commit", HEADSCALE_COMMIT);
-	cli_put(o, "buildTime", "unknown");
+	cli_put(o, "commit", build_commit());
+	cli_put(o, "buildTime", build_time());
 	/* The Go server's member names; a script that reads them finds our compiler. */
 	json_object_object_add(o, "go", go);
 	cli_put(go, "version", "C (" __VERSION__ ")");
 	cli_put(go, "os", "linux");
-	cli_put(go, "arch", machine_name(u.machine));
-	json_object_object_add(o, "dirty", json_object_new_boolean(0));
-	cli_result(c, o, "headscale version %s\ncommit: %s\nbuild time: unknown\nbuilt with: C %s linux/%s\n",
-		   HEADSCALE_VERSION, HEADSCALE_COMMIT, __VERSION__, machine_name(u.machine));
+	cli_put(go, "arch", build_arch());
+	json_object_object_add(o, "dirty", json_object_new_boolean(build_dirty()));
+	cli_result(c, o, "headscale version %s%s\ncommit: %s\nbuild time: %s\nbuilt with: C %s linux/%s\n",
+		   HEADSCALE_VERSION, build_dirty() ? "-dirty" : "", build_commit(), build_time(), __VERSION__, build_arch());
 	return ST_OK;
 }
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "auth/oidc.h"
+#include "base/version.h"
 #include "derp/stun_server.h"
 #include "net/counters.h"
 
@@ -135,8 +136,8 @@ static void put_process(struct buf *b, struct server *srv)
 	number(b, "headscale_heap_bytes", "gauge", "memory in use by the allocator", mi.uordblks + mi.hblkhd);
 	head(b, "process_start_time_seconds", "gauge", "when the process started");
 	buf_printf(b, "process_start_time_seconds %g\n", (double)srv->started_ns / 1e9);
-	head(b, "headscale_build_info", "gauge", "1, labelled with the version");
-	buf_printf(b, "headscale_build_info{version=\"%s\"} 1\n", HEADSCALE_VERSION);
+	head(b, "headscale_build_info", "gauge", "1, labelled with version and commit");
+	buf_printf(b, "headscale_build_info{version=\"%s\",commit=\"%s\"} 1\n", HEADSCALE_VERSION, build_commit());
 }
 
 static void metrics(void *arg, struct http_req *r)

@@ -8,6 +8,7 @@
 #include "base/json_in.h"
 #include "base/random.h"
 #include "base/vec.h"
+#include "base/version.h"
 #include "web/pages.h"
 
 /* arg: the server, or NULL where there is no API. */
@@ -59,11 +60,15 @@ static void version(void *arg, struct http_req *r)
 	jw_obj_begin(&w);
 	/* Consoles go by the first part: which API this is. The second is ours. */
 	jw_kstr(&w, "version", API_LEVEL "+c" HEADSCALE_VERSION);
-	jw_kstr(&w, "commit", "unknown");
-	jw_kstr(&w, "buildTime", "unknown");
+	jw_kstr(&w, "commit", build_commit());
+	jw_kstr(&w, "buildTime", build_time());
 	jw_key(&w, "go");
-	jw_raw(&w, BYTES_LIT("{\"version\":\"C\",\"os\":\"linux\",\"arch\":\"\"}"));
-	jw_kbool(&w, "dirty", false);
+	jw_obj_begin(&w);
+	jw_kstr(&w, "version", "C (" __VERSION__ ")");
+	jw_kstr(&w, "os", "linux");
+	jw_kstr(&w, "arch", build_arch());
+	jw_obj_end(&w);
+	jw_kbool(&w, "dirty", build_dirty());
 	jw_obj_end(&w);
 	buf_put_char(&b, '\n');
 	http_respond(r, 200, "application/json", buf_bytes(&b));

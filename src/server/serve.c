@@ -18,6 +18,7 @@
 
 #include "auth/oidc.h"
 #include "base/vec.h"
+#include "base/version.h"
 #include "crypto/private_file.h"
 #include "crypto/secret.h"
 #include "offline/import.h"
@@ -277,7 +278,7 @@ static void serve_until_stopped(struct server *srv)
 	signals[3] = loop_signal_new(srv->main, SIGHUP, server_reload, srv);
 	server_notify("READY=1");
 	log_info("serving", LOG_STR("url", srv->config->server_url.text), LOG_STR("listen", srv->config->listen_addr.text),
-		 LOG_U64("loops", srv->n_loops), LOG_STR("version", HEADSCALE_VERSION), LOG_END);
+		 LOG_U64("loops", srv->n_loops), LOG_STR("version", HEADSCALE_VERSION), LOG_STR("commit", build_commit()), LOG_END);
 	loop_run(srv->main);
 	for (size_t i = 0; i < 4; i++)
 		loop_signal_free(&signals[i]);

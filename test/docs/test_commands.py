@@ -23,9 +23,22 @@ def wait_until(probe, seconds=10):
 
 def test_version_needs_no_configuration(tmp_path):
     env = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
-    assert re.match(r"headscale version \d+\.\d+\.\d+\n", run("version", env=env, cwd=tmp_path).stdout)
-    assert set(json.loads(run("version", "-o", "json", env=env, cwd=tmp_path).stdout)) == {
-        "version", "commit", "buildTime", "go", "dirty"}
+    text = run("version", env=env, cwd=tmp_path).stdout
+    assert re.fullmatch(r"headscale version \d+\.\d+\.\d+(-dirty)?\ncommit: \S+\nbuild time: \S+\nbuilt with: C .* linux/\w+\n+", text)
+    of = json.loads(run("version", "-o", "json", env=env, cwd=tmp_path).stdout)
+    assert set(of) == {"version", "commit", "buildTime", "go", "dirty"}
+    assert set(of["go"]) == {"version", "os", "arch"}
+    # From git when the build had one, else the version.
+    assert re.fullmatch(r"[0-9a-f]{40}", of["commit"]) and re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", of["buildTime"]) or \
+        of["commit"] == "v" + of["version"] and of["buildTime"] == "unknown"
+    assert f"commit: {of['commit']}\nbuild time: {of['buildTime']}\n" in text
+    yaml = run("version", "-o", "yaml", env=env, cwd=tmp_path).stdout
+    assert f"commit: {of['commit']}\n" in yaml and re.search(r"^buildtime: ", yaml, re.M), yaml
+
+
+def test_the_page_of_the_version_says_the_same(server):
+    of = json.loads(run("version", "-o", "json").stdout)
+    assert json.loads(server.get("/version")[2]) == of
 
 
 def test_a_new_private_key_each_time():
