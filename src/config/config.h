@@ -385,6 +385,9 @@ size_t config_diff(const struct config *a, const struct config *b,
  */
 struct config *config_overlay(const struct config *started, const struct config *next) MUST_CHECK;
 
+/** A text that lives as long as `c`. */
+const char *config_text(struct config *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
 /** The effective configuration as a JSON object, nested as in the file; secrets are written as "***" or "". */
 void config_write_json(const struct config *c, struct jw *w);
 

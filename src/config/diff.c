@@ -1,4 +1,6 @@
 /* config/diff.c -- keys by name, two configurations compared, and one written out; see config/config.h. */
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -183,6 +185,17 @@ struct config *config_overlay(const struct config *started, const struct config 
 		priv->origin[i] = next->priv->origin[i];
 	}
 	return c;
+}
+
+const char *config_text(struct config *c, const char *fmt, ...)
+{
+	char text[4096];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	return arena_strdup(c->priv->arena, text);
 }
 
 /* ---- writing out ---- */

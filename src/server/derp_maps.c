@@ -1,8 +1,11 @@
 /*
  * server/derp_maps.c -- where the DERP map comes from: URLs, files, our own region; fetched again from time to time.
  *
- * What was fetched last and was good is kept beside the database, so that a start without network has a map. A
- * refresh that fails changes nothing; one that gives the same map is not published.
+ * What was fetched last and was good is kept beside the database, so that a start without network has a map. At the very
+ * first start there is none: then the relay of this server stands in, as if derp.server.enabled were set, until the URLs
+ * answer. In both cases they are asked again soon, whatever derp.auto_update_enabled says.
+ *
+ * A refresh that fails changes nothing; one that gives the same map is not published.
  */
 #include "server/server_priv.h"
 
@@ -15,7 +18,7 @@
 #include "server/settings.h"
 
 #define FETCH_MS 10000L
-#define RETRY_FIRST_MS 10000u
+#define RETRY_FIRST_MS 5000u
 #define RETRY_MAX_MS 900000u
 
 struct server_derp_map {
@@ -25,6 +28,7 @@ struct server_derp_map {
 	uint32_t retry_ms;
 	/* One refresh at a time, on a helper thread. */
 	bool running, stopped;
+	bool overdue; /* the URLs have not answered since the start */
 	enum status status;
 	struct err err;
 	struct shared_bytes *json;
@@ -125,6 +129,8 @@ static enum status finish(struct server_derp_map *d, struct derp_map *m, struct 
 
 	if (c->derp.server.enabled && c->derp.server.automatically_add_embedded_derp_region)
 		s = server_embedded_region(c, m, err);
+	else if (d->srv->relay_stands_in && m->n == 0)
+		s = server_embedded_region(d->srv->stand_in, m, err);
 	if (s == ST_OK)
 		s = derp_map_check(m, err);
 	if (s == ST_OK && m->n == 0) {
@@ -142,24 +148,51 @@ static enum status finish(struct server_derp_map *d, struct derp_map *m, struct 
 	return ST_OK;
 }
 
-/* The whole map, or why not. `cached`: URLs may be replaced by what they gave last. Blocks. */
-static enum status build(struct server_derp_map *d, bool cached, struct shared_bytes **out, struct err *err)
+/* What the URLs gave when they last answered: kept on disk for a start at which they do not. */
+static void keep(struct server_derp_map *d, const struct derp_map *m)
 {
-	struct derp_map *m = derp_map_new(), *last = NULL;
+	struct err err = { 0 };
+
+	if (d->srv->config->derp.urls.n > 0 && derp_map_cache_store(m, d->cache_path, &err) != ST_OK)
+		log_warn("DERP map not kept on disk", LOG_STR("error", err.text), LOG_END);
+}
+
+/* Nobody answered at the start. *m: what is known instead, maybe nothing. */
+static void do_without(struct server_derp_map *d, struct derp_map **m, const struct err *why)
+{
+	const struct config *c = d->srv->config;
+	struct derp_map *last = NULL;
+
+	d->overdue = true;
+	if (derp_map_cache_load(d->cache_path, &last, NULL) == ST_OK) {
+		log_warn("DERP map not fetched, using the last one", LOG_STR("error", why->text), LOG_END);
+		derp_map_free(m);
+		*m = last;
+		return;
+	}
+	/* What one URL gave of several would be half a map. */
+	derp_map_free(m);
+	*m = derp_map_new();
+	if (c->derp.paths.n > 0 || c->derp.server.enabled) {
+		log_warn("DERP map not fetched, starting with the other sources", LOG_STR("error", why->text), LOG_END);
+		return;
+	}
+	server_relay_stand_in(d->srv);
+	log_warn("DERP map not fetched, and there is none from before: the relay of this server stands in until the URLs answer. "
+		 "Clients reach it by TLS only; set derp.server.enabled or derp.paths to do without the URLs",
+		 LOG_STR("error", why->text), LOG_END);
+}
+
+/* The whole map, or why not. `first`: at the start, when there must be one. Blocks. */
+static enum status build(struct server_derp_map *d, bool first, struct shared_bytes **out, struct err *err)
+{
+	struct derp_map *m = derp_map_new();
 	enum status s = merge_urls(d, m, err);
 
-	if (s == ST_OK && d->srv->config->derp.urls.n > 0) {
-		struct err e = { 0 };
-
-		if (derp_map_cache_store(m, d->cache_path, &e) != ST_OK)
-			log_warn("DERP map not kept on disk", LOG_STR("error", e.text), LOG_END);
-	} else if (s != ST_OK && cached && derp_map_cache_load(d->cache_path, &last, NULL) == ST_OK) {
-		log_warn("DERP map not fetched, using the last one", LOG_STR("error", err->text), LOG_END);
-		derp_map_free(&m);
-		m = last;
-		s = ST_OK;
-	} else if (s != ST_OK && cached && (d->srv->config->derp.paths.n > 0 || d->srv->config->derp.server.enabled)) {
-		log_warn("DERP map not fetched, starting with the other sources", LOG_STR("error", err->text), LOG_END);
+	if (s == ST_OK)
+		keep(d, m);
+	else if (first) {
+		do_without(d, &m, err);
 		s = ST_OK;
 	}
 	if (s == ST_OK)
@@ -174,6 +207,7 @@ enum status server_derp_map_load(struct server *srv, struct shared_bytes **json_
 {
 	struct server_derp_map *d = xcalloc(1, sizeof *d);
 	const char *db = srv->config->database.sqlite.path;
+	enum status s;
 	struct buf b;
 
 	buf_init(&b, 4096);
@@ -182,7 +216,10 @@ enum status server_derp_map_load(struct server *srv, struct shared_bytes **json_
 	d->srv = srv;
 	d->retry_ms = RETRY_FIRST_MS;
 	srv->derp_maps = d;
-	return build(d, true, json_out, err);
+	s = build(d, true, json_out, err);
+	if (s == ST_OK)
+		server_bootstrap_map(srv, *json_out);
+	return s;
 }
 
 /* ---- refreshing ---- */
@@ -197,10 +234,11 @@ static void refresh_work(void *arg)
 static void plan(struct server_derp_map *d)
 {
 	int64_t every = d->srv->config->derp.update_frequency_ns / NS_PER_MS;
+	bool updates = d->srv->config->derp.auto_update_enabled && every > 0;
 
-	if (d->stopped || !d->srv->config->derp.auto_update_enabled || every <= 0)
+	if (d->stopped || (!updates && !d->overdue))
 		return;
-	loop_timer_start(&d->timer, d->status == ST_OK ? (uint64_t)every : d->retry_ms);
+	loop_timer_start(&d->timer, d->status == ST_OK && !d->overdue ? (uint64_t)every : d->retry_ms);
 }
 
 static void free_it(struct server_derp_map *d)
@@ -221,9 +259,13 @@ static void refresh_done(void *arg)
 		return;
 	}
 	if (d->status == ST_OK) {
+		if (d->overdue)
+			log_info("DERP map fetched at last", LOG_END);
+		d->overdue = false;
 		d->retry_ms = RETRY_FIRST_MS;
 		if (state_set_world(d->srv->state, &(struct state_world){ .derp_map = d->json }, NULL, NULL, &err) != ST_OK)
 			log_warn("DERP map not taken", LOG_STR("error", err.text), LOG_END);
+		server_bootstrap_map(d->srv, d->json);
 	} else {
 		log_warn("DERP map not refreshed, the old one stays", LOG_STR("error", d->err.text), LOG_END);
 		d->retry_ms = d->retry_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : d->retry_ms * 2 + (uint32_t)random_below(1000);

@@ -46,36 +46,50 @@ static bool known(void *arg, const struct node_key *key, const char *source)
 	return snapshot_node_by_key(server_snapshot(srv, loop_current()), key) != NULL;
 }
 
-/* Our own name with the addresses of the configuration: what a client needs that cannot resolve it. */
-static void bootstrap(void *arg, const char *name, struct buf *out)
+/* What the relay is made from. */
+static const struct config *relay_config(const struct server *srv)
 {
-	struct server *srv = arg;
-	const struct config *c = srv->config;
-	struct jw w;
+	return srv->relay_stands_in ? srv->stand_in : srv->config;
+}
 
-	if (name[0] != '\0' && strcmp(name, c->server_url.host) != 0)
-		return;
-	if (c->derp.server.ipv4[0] == '\0' && c->derp.server.ipv6[0] == '\0')
-		return;
-	jw_init(&w, out);
-	jw_obj_begin(&w);
-	jw_key(&w, c->server_url.host);
-	jw_arr_begin(&w);
-	if (c->derp.server.ipv4[0] != '\0')
-		jw_str(&w, c->derp.server.ipv4);
-	if (c->derp.server.ipv6[0] != '\0')
-		jw_str(&w, c->derp.server.ipv6);
-	jw_arr_end(&w);
-	jw_obj_end(&w);
+static bool stun_port_is_free(const struct config_listen *l)
+{
+	struct net_addr addr;
+	struct err err = { 0 };
+
+	return net_addr_parse(bytes_of_str(l->host[0] != '\0' ? l->host : "::"), l->port, &addr) == ST_OK &&
+	       server_port_is_free(&addr, SOCK_DGRAM, "", &err) == ST_OK;
+}
+
+/* What is not said of it is as in the example file. Nothing of it may stop the start: nobody asked for a relay. */
+void server_relay_stand_in(struct server *srv)
+{
+	struct config *c = config_overlay(srv->config, srv->config);
+	const char *noise = c->noise.private_key_path;
+
+	c->derp.server.enabled = true;
+	if (c->derp.server.region_id == 0)
+		c->derp.server.region_id = 999;
+	if (c->derp.server.region_code[0] == '\0')
+		c->derp.server.region_code = "headscale";
+	if (c->derp.server.region_name[0] == '\0')
+		c->derp.server.region_name = "Headscale Embedded DERP";
+	if (c->derp.server.private_key_path[0] == '\0')
+		c->derp.server.private_key_path =
+			config_text(c, "%.*sderp_server_private.key", (int)(strrchr(noise, '/') != NULL ? strrchr(noise, '/') + 1 - noise : 0), noise);
+	if (c->derp.server.stun_listen_addr.text[0] != '\0' && !stun_port_is_free(&c->derp.server.stun_listen_addr))
+		c->derp.server.stun_enabled = false;
+	srv->stand_in = c;
+	srv->relay_stands_in = true;
 }
 
 static enum status open_stun(struct server *srv, struct err *err)
 {
-	const struct config_listen *l = &srv->config->derp.server.stun_listen_addr;
+	const struct config_listen *l = &relay_config(srv)->derp.server.stun_listen_addr;
 	struct net_addr addr;
 	enum status s;
 
-	if (!srv->config->derp.server.stun_enabled || l->text[0] == '\0')
+	if (!relay_config(srv)->derp.server.stun_enabled || l->text[0] == '\0')
 		return ST_OK;
 	s = net_addr_parse(bytes_of_str(l->host[0] != '\0' ? l->host : "::"), l->port, &addr);
 	if (s != ST_OK) {
@@ -94,7 +108,7 @@ static enum status open_stun(struct server *srv, struct err *err)
 
 enum status server_relay_open(struct server *srv, struct err *err)
 {
-	const struct config *c = srv->config;
+	const struct config *c = relay_config(srv);
 	struct derp_settings settings = {
 		.loops = srv->n_loops,
 		.admit = admit,
@@ -106,7 +120,7 @@ enum status server_relay_open(struct server *srv, struct err *err)
 	};
 	enum status s;
 
-	srv->derp_http = (struct derp_http){ .bootstrap = bootstrap, .known = known, .arg = srv };
+	srv->derp_http = (struct derp_http){ .bootstrap = server_bootstrap_answer, .known = known, .arg = srv };
 	if (!c->derp.server.enabled)
 		return ST_OK;
 	s = private_file_load_node(c->derp.server.private_key_path, &settings.key, err);
@@ -161,6 +175,7 @@ void server_relay_close(struct server *srv)
 	for (unsigned i = 0; i < srv->n_loops; i++)
 		stun_server_free(&srv->loops[i].stun);
 	derp_relay_free(&srv->relay);
+	config_free(&srv->stand_in);
 }
 
 void server_relay_routes(struct server *srv, struct http_router *r)

@@ -298,6 +298,7 @@ static void settle(struct server *srv)
 static void close_all(struct server *srv)
 {
 	server_derp_map_stop(srv);
+	server_bootstrap_stop(srv);
 	file_watch_free(&srv->policy_watch);
 	file_watch_free(&srv->records_watch);
 	if (srv->relay != NULL)
@@ -314,6 +315,7 @@ static void close_all(struct server *srv)
 	for (unsigned i = 0; i < srv->n_loops; i++)
 		control_loop_free(&srv->loops[i].control);
 	server_relay_close(srv);
+	server_bootstrap_free(srv);
 	for (unsigned i = 0; i < srv->n_loops; i++)
 		loop_free(&srv->loops[i].loop);
 	control_free(&srv->control);
@@ -361,6 +363,7 @@ static enum status start(struct server *srv, struct err *err)
 	}
 	if (s == ST_OK) {
 		server_derp_map_start(srv);
+		server_bootstrap_start(srv);
 		server_acme_start(srv);
 		if (srv->oidc != NULL)
 			oidc_start(srv->oidc);

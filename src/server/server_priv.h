@@ -60,6 +60,9 @@ struct server {
 	struct api *api;
 	struct derp_relay *relay;      /* NULL: none embedded */
 	struct derp_http derp_http;    /* what the relay's paths need */
+	struct server_bootstrap *bootstrap; /* bootstrap.c */
+	bool relay_stands_in;          /* no DERP map could be had at the start: the relay of this server is in it */
+	struct config *stand_in;       /* then: `config` with the relay on */
 	struct loop_timer meta_cert_timer; /* relay.c */
 	struct http_router *router;    /* listen_addr */
 	struct http_router *local_router, *metrics_router;
@@ -124,12 +127,25 @@ void server_security_headers(void *arg, struct http_req *r);
 
 /* relay.c: the embedded relay and STUN */
 enum status server_relay_open(struct server *srv, struct err *err) MUST_CHECK;
+/** Be a relay although the configuration does not ask for it; before server_relay_open(). */
+void server_relay_stand_in(struct server *srv);
 void server_relay_routes(struct server *srv, struct http_router *r);
 /** Once TLS is open: put the relay's key behind the certificate, and keep it fresh. */
 void server_relay_fast_start(struct server *srv);
 /** After the loops have ended. */
 void server_relay_close(struct server *srv);
 void server_relay_published(struct server *srv, const struct publication *p);
+
+/* bootstrap.c: /bootstrap-dns. All on the main loop, but for the answer */
+/** The DERP map in force, kept; at first before server_bootstrap_start(). */
+void server_bootstrap_map(struct server *srv, struct shared_bytes *json);
+void server_bootstrap_start(struct server *srv);
+/** Ask DNS no more; answers go on. */
+void server_bootstrap_stop(struct server *srv);
+/** No loop runs any more. */
+void server_bootstrap_free(struct server *srv);
+/** JSON of a name's addresses, of all names for ""; nothing for an unknown one. Any loop; the relay's `bootstrap`. */
+void server_bootstrap_answer(void *srv, const char *name, struct buf *out);
 
 /* sso.c: single sign-on; does nothing unless it is configured */
 enum status server_sso_open(struct server *srv, struct err *err) MUST_CHECK;
