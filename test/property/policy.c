@@ -9,6 +9,9 @@
  * 3. Whoever can reach a device has it as a peer, and sight is symmetric.
  * 4. The chunks of a filter together are the filter.
  * 5. Any text compiles or is refused with a message.
+ * 6. The same said otherwise is the same: hosts for addresses, members for groups, sources in another order and twice,
+ *    names in capitals, protocols by number, an ACL cut up by destination or written as a grant, a rule of nobody in
+ *    between, nodes in another order. And whoever sees whom, and which routes, does not go by the order of rules.
  *
  * The seed is printed when something fails.
  */
@@ -134,6 +137,8 @@ static void throw_world(void)
 			group_has[g][u] = chance(3) == 0;
 }
 
+static bool backwards; /* nodes and users are handed over in the opposite order */
+
 static struct policy_engine *whole(struct policy *p, const struct policy_primary *was, size_t n_was)
 {
 	struct policy_node n[NODES];
@@ -142,11 +147,11 @@ static struct policy_engine *whole(struct policy *p, const struct policy_primary
 
 	w.settings.display_name = "x";
 	for (unsigned i = 0; i < USERS + 1; i++)
-		if (there[i])
-			u[w.n_users++] = people[i];
+		if (there[backwards ? USERS - i : i])
+			u[w.n_users++] = people[backwards ? USERS - i : i];
 	for (unsigned i = 0; i < NODES; i++)
-		if (spots[i].used)
-			n[w.n_nodes++] = spots[i].n;
+		if (spots[backwards ? NODES - 1 - i : i].used)
+			n[w.n_nodes++] = spots[backwards ? NODES - 1 - i : i].n;
 	return policy_engine_new(p, &w);
 }
 
@@ -221,11 +226,29 @@ static void throw_rule(struct rule *r)
 		r->app &= r->dst[i].what != INTERNET;
 }
 
-static void put_pick(struct buf *b, const struct pick *p)
+/* How the same policy is written. */
+enum manner {
+	ALIASES = 1,  /* addresses and prefixes by the names of hosts */
+	LISTED = 2,   /* groups and autogroups as sources by who is in them */
+	TURNED = 4,   /* sources backwards, the last one twice */
+	LOUD = 8,     /* names of fields in capitals, blanks, comments; protocols by number */
+	APART = 16,   /* a rule for each destination of an ACL */
+	GRANTED = 32, /* ACLs as grants */
+	NOBODY = 64,  /* a rule of an empty group before each */
+};
+static unsigned manner;
+
+static void put_literal(struct buf *b, unsigned which)
 {
 	char text[IP_TEXT_MAX];
-	struct ip_addr a;
+	struct ip_addr a = addr4(which);
 
+	ip_format(&a, text);
+	buf_put_str(b, which < NODES ? text : route_text[which - NODES]);
+}
+
+static void put_pick(struct buf *b, const struct pick *p)
+{
 	switch (p->what) {
 	case ANY:
 		buf_put_str(b, "*");
@@ -249,9 +272,10 @@ static void put_pick(struct buf *b, const struct pick *p)
 		buf_put_str(b, "autogroup:admin");
 		break;
 	case LITERAL:
-		a = addr4(p->which);
-		ip_format(&a, text);
-		buf_put_str(b, p->which < NODES ? text : route_text[p->which - NODES]);
+		if (manner & ALIASES)
+			buf_printf(b, "host-%u", p->which);
+		else
+			put_literal(b, p->which);
 		break;
 	case INTERNET:
 		buf_put_str(b, "autogroup:internet");
@@ -262,9 +286,59 @@ static void put_pick(struct buf *b, const struct pick *p)
 	}
 }
 
-static void put_picks(struct buf *b, const char *name, const struct pick *p, unsigned n, const char *ports)
+/* Is this user, or for autogroup:tagged this tag, in it? */
+static bool holds(const struct pick *p, unsigned i)
 {
-	buf_printf(b, "\"%s\":[", name);
+	switch (p->what) {
+	case GROUP:
+		return i < USERS && group_has[p->which][i];
+	case MEMBER:
+		return i < USERS;
+	case ADMIN:
+		return i == 0 || i == 2;
+	case TAGGED:
+		return i >= USERS;
+	default:
+		return false;
+	}
+}
+
+/* One source, or all that it holds; as itself if that is nobody, for a list of none means something else. */
+static void put_src(struct buf *b, const struct pick *p)
+{
+	const char *blank = manner & LOUD ? " " : "";
+	unsigned n = 0;
+
+	for (unsigned i = 0; manner & LISTED && i < USERS + TAGS; i++)
+		if (holds(p, i)) {
+			buf_printf(b, "\"%s\",", i < USERS ? users[i].email : tag_names[i - USERS]);
+			n++;
+		}
+	if (n == 0) {
+		buf_printf(b, "\"%s", blank);
+		put_pick(b, p);
+		buf_printf(b, "%s\",", blank);
+	}
+}
+
+static const char *field_name(const char *plain, const char *loud)
+{
+	return manner & LOUD ? loud : plain;
+}
+
+static void put_srcs(struct buf *b, const struct rule *r)
+{
+	buf_printf(b, "\"%s\":[", field_name("src", "Src"));
+	for (unsigned i = 0; i < r->n_src; i++)
+		put_src(b, &r->src[manner & TURNED ? r->n_src - 1 - i : i]);
+	if (manner & TURNED)
+		put_src(b, &r->src[0]);
+	buf_put_str(b, "],");
+}
+
+static void put_dsts(struct buf *b, const struct pick *p, unsigned n, const char *ports)
+{
+	buf_printf(b, "\"%s\":[%s", field_name("dst", "DST"), manner & LOUD ? "/* where to */" : "");
 	for (unsigned i = 0; i < n; i++) {
 		buf_put_str(b, i ? ",\"" : "\"");
 		put_pick(b, &p[i]);
@@ -273,19 +347,25 @@ static void put_picks(struct buf *b, const char *name, const struct pick *p, uns
 	buf_put_str(b, "]");
 }
 
-static void put_rule(struct buf *b, const struct rule *r)
+static const char *proto_name(const struct rule *r)
 {
-	static const char *const proto[] = { "", "tcp", "udp" };
-	const char *name = proto[r->proto < 0 ? 0 : r->proto == 6 ? 1 : 2];
+	if (r->proto < 0)
+		return "";
+	return r->proto == 6 ? field_name("tcp", "6") : field_name("udp", "17");
+}
+
+static void put_part(struct buf *b, const struct rule *r, const struct pick *dst, unsigned n_dst)
+{
+	bool grant = r->grant || manner & GRANTED;
+	const char *name = proto_name(r);
 	char ports[32] = "*";
 
 	if (r->first)
 		snprintf(ports, sizeof ports, "%u-%u", r->first, r->last);
 	buf_put_str(b, "{");
-	put_picks(b, "src", r->src, r->n_src, "");
-	buf_put_str(b, ",");
-	put_picks(b, "dst", r->dst, r->n_dst, r->grant ? "" : ports);
-	if (r->grant)
+	put_srcs(b, r);
+	put_dsts(b, dst, n_dst, grant ? "" : ports);
+	if (grant)
 		buf_printf(b, ",\"ip\":[\"%s%s%s\"]", name, *name ? ":" : "", ports);
 	else
 		buf_printf(b, ",\"action\":\"accept\",\"proto\":\"%s\"", name);
@@ -295,6 +375,59 @@ static void put_rule(struct buf *b, const struct rule *r)
 		buf_put_str(b, ",\"app\":{\"tailscale.com/cap/drive\":[{}]}");
 	buf_put_str(b, "},");
 }
+
+/* Destinations in the order in which they are worked off; false if one stands twice: its ports would be joined. */
+static bool sorted_dsts(const struct rule *r, struct pick out[3])
+{
+	static const int order[] = { [ANY] = 0,	   [USER] = 1,	 [GROUP] = 2, [TAG] = 3,      [LITERAL] = 3,
+				     [MEMBER] = 4, [TAGGED] = 4, [ADMIN] = 4, [INTERNET] = 4, [SELF] = 4 };
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < r->n_dst; i++)
+		for (unsigned k = 0; k < i; k++)
+			if (r->dst[i].what == r->dst[k].what && r->dst[i].which == r->dst[k].which)
+				return false;
+	for (int o = 0; o < 5; o++)
+		for (unsigned i = 0; i < r->n_dst; i++)
+			if (order[r->dst[i].what] == o)
+				out[n++] = r->dst[i];
+	return true;
+}
+
+static void put_rule(struct buf *b, const struct rule *r)
+{
+	struct pick dst[3];
+
+	if (manner & NOBODY && (r->grant || manner & GRANTED))
+		buf_put_str(b, "{\"src\":[\"group:nobody\"],\"dst\":[\"*\"],\"ip\":[\"*\"]},");
+	else if (manner & NOBODY)
+		buf_put_str(b, "{\"action\":\"accept\",\"src\":[\"group:nobody\"],\"dst\":[\"*:*\"]},");
+	if (manner & APART && !r->grant && sorted_dsts(r, dst))
+		for (unsigned i = 0; i < r->n_dst; i++)
+			put_part(b, r, &dst[i], 1);
+	else
+		put_part(b, r, r->dst, r->n_dst);
+}
+
+/* May every ACL be written as a grant? */
+static bool all_grantable(void)
+{
+	struct pick dst[3];
+	bool ok = true;
+
+	for (unsigned i = 0; i < n_rules; i++) {
+		const struct rule *r = &rules[i];
+		bool any = false, self = false;
+		for (unsigned k = 0; k < r->n_src; k++)
+			any |= r->src[k].what == ANY;
+		for (unsigned k = 0; k < r->n_dst; k++)
+			self |= r->dst[k].what == SELF;
+		ok &= r->grant || (sorted_dsts(r, dst) && !(any && self));
+	}
+	return ok;
+}
+
+static uint32_t rest; /* which of these there are */
 
 static void put_rest(struct buf *b)
 {
@@ -314,41 +447,65 @@ static void put_rest(struct buf *b)
 
 	buf_put_str(b, "\"ssh\":[");
 	for (unsigned i = 0; i < 3; i++)
-		buf_put_str(b, chance(2) ? ssh[i] : "");
+		buf_put_str(b, rest >> i & 1 ? ssh[i] : "");
 	buf_put_str(b, "],\"nodeAttrs\":[");
 	for (unsigned i = 0; i < 3; i++)
-		buf_put_str(b, chance(2) ? attrs[i] : "");
+		buf_put_str(b, rest >> (3 + i) & 1 ? attrs[i] : "");
 	buf_put_str(b, "],");
 }
 
-static char *throw_policy(void)
+static void put_names(struct buf *b)
+{
+	buf_put_str(b, "{\"groups\":{\"group:nobody\":[],");
+	for (unsigned g = 0; g < GROUPS; g++) {
+		buf_printf(b, "\"group:g%u\":[", g);
+		for (unsigned u = 0; u < USERS; u++)
+			if (group_has[g][u])
+				buf_printf(b, "\"%s\",", users[u].email);
+		buf_put_str(b, "],");
+	}
+	buf_put_str(b, "},\"hosts\":{");
+	for (unsigned i = 0; i < NODES + ROUTES; i++) {
+		buf_printf(b, "\"host-%u\":\"", i);
+		put_literal(b, i);
+		buf_put_str(b, "\",");
+	}
+	buf_put_str(b, "},\"tagOwners\":{\"tag:t0\":[\"u1@x.example\",\"u3@x.example\"],\"tag:t1\":[\"group:g0\"],"
+		       "\"tag:t2\":[\"autogroup:admin\",\"tag:t1\"],\"tag:t3\":[]},");
+}
+
+static void put_rules(struct buf *b, bool grants)
+{
+	for (unsigned i = 0; i < n_rules; i++)
+		if (rules[i].grant == grants)
+			put_rule(b, &rules[i]);
+}
+
+/* The rules in the present manner. */
+static char *policy_text_of(void)
 {
 	struct buf b;
 
+	buf_init(&b, 1 << 20);
+	put_names(&b);
+	put_rest(&b);
+	buf_put_str(&b, "\"grants\":[");
+	put_rules(&b, true);
+	if (manner & GRANTED)
+		put_rules(&b, false);
+	buf_printf(&b, "],\"%s\":[", field_name("acls", "ACLs"));
+	if (!(manner & GRANTED))
+		put_rules(&b, false);
+	buf_put_str(&b, "],}");
+	return buf_take(&b, NULL);
+}
+
+static void throw_policy(void)
+{
 	n_rules = chance(RULES + 1);
 	for (unsigned i = 0; i < n_rules; i++)
 		throw_rule(&rules[i]);
-	buf_init(&b, 1 << 20);
-	buf_put_str(&b, "{\"groups\":{");
-	for (unsigned g = 0; g < GROUPS; g++) {
-		buf_printf(&b, "\"group:g%u\":[", g);
-		for (unsigned u = 0; u < USERS; u++)
-			if (group_has[g][u])
-				buf_printf(&b, "\"%s\",", users[u].email);
-		buf_put_str(&b, "],");
-	}
-	buf_put_str(&b, "},\"tagOwners\":{\"tag:t0\":[\"u1@x.example\",\"u3@x.example\"],\"tag:t1\":[\"group:g0\"],"
-			"\"tag:t2\":[\"autogroup:admin\",\"tag:t1\"],\"tag:t3\":[]},");
-	put_rest(&b);
-	for (int grant = 0; grant < 2; grant++) {
-		buf_put_str(&b, grant ? "\"grants\":[" : "\"acls\":[");
-		for (unsigned i = 0; i < n_rules; i++)
-			if (rules[i].grant == grant)
-				put_rule(&b, &rules[i]);
-		buf_put_str(&b, "],");
-	}
-	buf_put_str(&b, "}");
-	return buf_take(&b, NULL);
+	rest = chance(64);
 }
 
 /* ---- the slow, obvious evaluator ---- */
@@ -640,6 +797,27 @@ static void check_chunks(const struct policy_engine *e, node_id id)
 	arena_free(&a);
 }
 
+/* Whom a node sees, and with which routes. */
+static void put_sight(struct buf *b, const struct policy_engine *e, unsigned i, struct arena *a)
+{
+	for (unsigned p = 0; p < NODES; p++) {
+		struct policy_peer x;
+		if (p == i || !spots[p].used)
+			continue;
+		if (!policy_class_sees(e, policy_class_of(e, i + 1), policy_class_of(e, p + 1)))
+			continue;
+		if (!policy_peer_get(e, policy_class_of(e, i + 1), p + 1, a, &x))
+			complain("no peer %u", p + 1);
+		buf_printf(b, "\npeer %u %d%d%d form %llx", p + 1, x.exit_node, x.hide_ip4, x.suggest_exit_node,
+			   (unsigned long long)policy_peer_form(e, policy_class_of(e, i + 1), p + 1));
+		for (size_t r = 0; r < x.n_routes; r++) {
+			char t[IP_PREFIX_TEXT_MAX];
+			ip_prefix_format(&x.routes[r], t);
+			buf_printf(b, " %s", t);
+		}
+	}
+}
+
 /* Everything an engine says of one node and its peers, as text. */
 static char *everything(const struct policy_engine *e, unsigned i)
 {
@@ -658,22 +836,7 @@ static char *everything(const struct policy_engine *e, unsigned i)
 		buf_printf(&b, " %llx", (unsigned long long)policy_digest(e, i + 1, (enum policy_aspect)k));
 	if (policy_self_get(e, i + 1, a, &self))
 		buf_printf(&b, " self %d %zu %zu", self.hide_ip4, self.n_routes, self.n_primary);
-	for (unsigned p = 0; p < NODES; p++) {
-		struct policy_peer x;
-		if (p == i || !spots[p].used)
-			continue;
-		if (!policy_class_sees(e, policy_class_of(e, i + 1), policy_class_of(e, p + 1)))
-			continue;
-		if (!policy_peer_get(e, policy_class_of(e, i + 1), p + 1, a, &x))
-			complain("no peer %u", p + 1);
-		buf_printf(&b, "\npeer %u %d%d%d form %llx", p + 1, x.exit_node, x.hide_ip4, x.suggest_exit_node,
-			   (unsigned long long)policy_peer_form(e, policy_class_of(e, i + 1), p + 1));
-		for (size_t r = 0; r < x.n_routes; r++) {
-			char t[IP_PREFIX_TEXT_MAX];
-			ip_prefix_format(&x.routes[r], t);
-			buf_printf(&b, " %s", t);
-		}
-	}
+	put_sight(&b, e, i, a);
 	arena_free(&a);
 	return buf_take(&b, NULL);
 }
@@ -695,6 +858,98 @@ static void check_equal(const struct policy_engine *now, const struct policy_eng
 		free(x);
 		free(y);
 	}
+}
+
+static struct policy *parse_or_say(const char *text)
+{
+	struct policy *p = NULL;
+	struct policy_error err = { 0 };
+
+	if (policy_parse(bytes_of_str(text), NULL, &p, &err) != ST_OK)
+		complain("refused: %s\n%s", err.message, text);
+	return p;
+}
+
+static void check_same(const struct policy_engine *e, const char *text, unsigned how)
+{
+	struct policy_engine *other;
+	struct policy *p;
+	char *same;
+
+	manner = how;
+	same = policy_text_of();
+	manner = 0;
+	p = parse_or_say(same);
+	if (p) {
+		other = whole(p, NULL, 0);
+		check_equal(other, e, text, 1000 + how);
+		policy_engine_unref(&other);
+		policy_unref(&p);
+	}
+	free(same);
+}
+
+static void check_manners(const struct policy_engine *e, const char *text)
+{
+	unsigned all = ALIASES | LISTED | TURNED | LOUD | APART | NOBODY | (all_grantable() ? GRANTED : 0);
+
+	for (unsigned how = 1; how <= all; how *= 2)
+		if (how & all)
+			check_same(e, text, how);
+	check_same(e, text, all & chance(all + 1));
+	backwards = true;
+	check_same(e, text, 0);
+	backwards = false;
+}
+
+static char *sight_of(const struct policy_engine *e, unsigned i)
+{
+	struct arena *a = arena_new();
+	struct buf b;
+
+	buf_init(&b, 1 << 24);
+	buf_put_char(&b, 0); /* never empty */
+	put_sight(&b, e, i, a);
+	arena_free(&a);
+	return buf_take(&b, NULL);
+}
+
+static void shuffle_rules(void)
+{
+	for (unsigned i = n_rules; i > 1; i--) {
+		unsigned k = chance(i);
+		struct rule r = rules[k];
+		rules[k] = rules[i - 1];
+		rules[i - 1] = r;
+	}
+}
+
+static void check_order(const struct policy_engine *e, const char *text)
+{
+	struct policy_engine *other;
+	struct policy *p;
+	char *shuffled;
+
+	shuffle_rules();
+	shuffled = policy_text_of();
+	p = parse_or_say(shuffled);
+	other = p ? whole(p, NULL, 0) : NULL;
+	for (unsigned i = 0; p && i < NODES; i++) {
+		char *x, *y;
+		if (!spots[i].used)
+			continue;
+		x = sight_of(e, i);
+		y = sight_of(other, i);
+		if (strcmp(x + 1, y + 1) != 0)
+			complain("node %u sees\n%s\nin another order\n%s\n%s", i + 1, x + 1, y + 1, text);
+		free(x);
+		free(y);
+	}
+	if (p) {
+		policy_engine_unref(&other);
+		policy_unref(&p);
+	}
+	free(shuffled);
 }
 
 static const char *throw_login(void)
@@ -843,8 +1098,7 @@ static void check_mangled(char *text)
 
 static void round_of(uint64_t s)
 {
-	struct policy *p = NULL;
-	struct policy_error err = { 0 };
+	struct policy *p;
 	struct policy_engine *e;
 	char *text;
 
@@ -853,9 +1107,10 @@ static void round_of(uint64_t s)
 	for (unsigned i = 0; i < USERS + 1; i++)
 		there[i] = i < USERS;
 	throw_world();
-	text = throw_policy();
-	if (policy_parse(bytes_of_str(text), NULL, &p, &err) != ST_OK) {
-		complain("refused: %s\n%s", err.message, text);
+	throw_policy();
+	text = policy_text_of();
+	p = parse_or_say(text);
+	if (!p) {
 		free(text);
 		return;
 	}
@@ -868,6 +1123,8 @@ static void round_of(uint64_t s)
 			check_chunks(e, i + 1);
 	}
 	check_peers(e);
+	check_manners(e, text);
+	check_order(e, text);
 	policy_engine_unref(&e);
 	check_updates(p, text);
 	check_mangled(text);
