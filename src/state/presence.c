@@ -7,6 +7,7 @@
  */
 #include <stdlib.h>
 
+#include "policy/engine.h"
 #include "policy/policy.h"
 #include "state/names.h"
 #include "state/state_priv.h"
@@ -37,9 +38,39 @@ static bool facts_differ(const struct node *n, const struct hostinfo *h)
 	       !str_list_eq(n->request_tags, h->request_tags) || !str_list_eq(n->ssh_host_keys, h->ssh_host_keys);
 }
 
-/* Give the node what its client says of itself; the name follows if it was derived from the old one. */
-static void take_facts(struct draft *d, struct node *n, const struct hostinfo *h)
+/*
+ * Tags that a tagged node asks for in a running connection: it gets them if those it has own all of them (tagOwners), as the
+ * hosted service does; else it keeps what it has. Only a change of what it asks for counts, so that what an administrator
+ * gave stays. A node of a user gets tags at a login alone, and nobody loses all of them this way.
+ */
+static bool may_take_tags(const struct policy_engine *e, const struct str_list *has, const struct str_list *asks)
 {
+	for (uint32_t i = 0; i < asks->n; i++) {
+		bool ok = false;
+
+		for (uint32_t k = 0; k < has->n && !ok; k++)
+			ok = policy_tag_may_tag(e, has->v[k], asks->v[i]);
+		if (!ok)
+			return false;
+	}
+	return true;
+}
+
+static bool take_tags(struct draft *d, struct node *n, const struct str_list *asks)
+{
+	if (!node_is_tagged(n) || asks == NULL || asks->n == 0 || str_list_eq(n->request_tags, asks) || str_list_eq(n->tags, asks))
+		return false;
+	if (!may_take_tags(d->st->cur->policy, n->tags, asks))
+		return false;
+	str_list_unref(&n->tags);
+	n->tags = str_list_ref((struct str_list *)asks);
+	return true;
+}
+
+/* Give the node what its client says of itself; the name follows if it was derived from the old one. True: other tags, too. */
+static bool take_facts(struct draft *d, struct node *n, const struct hostinfo *h)
+{
+	bool tags = take_tags(d, n, h->request_tags);
 	char name[NODE_NAME_MAX + 1];
 
 	if (h->hostname[0] != '\0' && strcmp(n->hostname, h->hostname) != 0) {
@@ -56,6 +87,7 @@ static void take_facts(struct draft *d, struct node *n, const struct hostinfo *h
 	str_list_unref(&n->ssh_host_keys);
 	n->ssh_host_keys = str_list_ref(h->ssh_host_keys);
 	draft_auto_approve(d, n);
+	return tags;
 }
 
 static enum status facts_run(struct draft *d, struct command *c, struct err *err)
@@ -63,6 +95,7 @@ static enum status facts_run(struct draft *d, struct command *c, struct err *err
 	struct map_req *r = c->req;
 	const struct node *old = draft_node(d, r->u.node);
 	struct node *n;
+	bool tags;
 
 	if (old == NULL) {
 		err_set(err, "node not found");
@@ -70,8 +103,8 @@ static enum status facts_run(struct draft *d, struct command *c, struct err *err
 	}
 	if (facts_differ(old, &r->h)) {
 		n = node_copy(old);
-		take_facts(d, n, &r->h);
-		draft_put_node(d, n, 0, "node.update");
+		tags = take_facts(d, n, &r->h);
+		draft_put_node(d, n, 0, tags ? "node.tags" : "node.update");
 	}
 	command_set_node(c, draft_node(d, r->u.node));
 	return ST_OK;

@@ -473,11 +473,72 @@ static void classes_follow_the_policy(void **state)
 	answer_release(&a);
 }
 
+#define ASKS(tags) "{\"OS\":\"linux\",\"Hostname\":\"a\",\"RequestTags\":[" tags "]}"
+
+static void set_policy(struct world *w, const char *text)
+{
+	struct answer a = { .came = false };
+	struct state_actor by = { .who = "test" };
+
+	if (CALL(&a, state_policy_set, w->st, &by, bytes_of_str(text)) != ST_OK)
+		fail_msg("%s", a.err.text);
+	answer_release(&a);
+}
+
+static void expect_tags(struct world *w, node_id id, const char *hostinfo, const char *tags)
+{
+	struct answer a = { .came = false };
+	struct snapshot *s;
+	const struct node *n;
+	char got[256] = "";
+
+	assert_int_equal(update(w, &a, (struct state_map_update){ .node = id, .hostinfo = bytes_of_str(hostinfo) }), ST_OK);
+	answer_release(&a);
+	s = state_snapshot(w->st);
+	n = snapshot_node(s, id);
+	for (uint32_t i = 0; n->tags != NULL && i < n->tags->n; i++)
+		snprintf(got + strlen(got), sizeof got - strlen(got), "%s%s", i > 0 ? " " : "", n->tags->v[i]);
+	if (strcmp(got, tags) != 0)
+		fail_msg("%s gives \"%s\", not \"%s\"", hostinfo, got, tags);
+	snapshot_unref(&s);
+}
+
+static void a_tagged_node_takes_tags_that_its_tags_own(void **state)
+{
+	static const char *const tags[] = { "tag:deploy" };
+	struct world *w = *state;
+	struct answer a = { .came = false };
+	struct state_actor by = { .who = "test" };
+	node_id id, owned;
+
+	set_policy(w, "{\"tagOwners\":{\"tag:deploy\":[],\"tag:web\":[\"tag:deploy\"],\"tag:page\":[\"tag:web\"],\"tag:root\":[]},"
+		      "\"acls\":[{\"action\":\"accept\",\"src\":[\"*\"],\"dst\":[\"*:*\"]}]}");
+	id = join(w, 1, HOST("a"));
+	owned = join(w, 2, HOST("b"));
+	assert_int_equal(CALL(&a, state_node_set_tags, w->st, &by, id, tags, 1), ST_OK);
+	answer_release(&a);
+	expect_tags(w, id, ASKS("\"tag:root\""), "tag:deploy");               /* its tag owns it not */
+	expect_tags(w, id, ASKS("\"tag:web\",\"tag:root\""), "tag:deploy");   /* nor all of them */
+	expect_tags(w, id, ASKS("\"tag:none\""), "tag:deploy");
+	expect_tags(w, id, ASKS("\"tag:deploy\",\"tag:web\""), "tag:deploy tag:web");
+	expect_tags(w, id, ASKS("\"tag:page\""), "tag:page");                 /* by way of another tag */
+	expect_tags(w, id, ASKS("\"tag:web\""), "tag:page");                  /* and not back again */
+	expect_tags(w, id, ASKS(""), "tag:page");                             /* never none */
+	/* What it asks for did not change: what the administrator gives stays. */
+	expect_tags(w, id, ASKS("\"tag:page\""), "tag:page");
+	assert_int_equal(CALL(&a, state_node_set_tags, w->st, &by, id, tags, 1), ST_OK);
+	answer_release(&a);
+	expect_tags(w, id, ASKS("\"tag:page\""), "tag:deploy");
+	/* A node of a user takes a login for it. */
+	expect_tags(w, owned, ASKS("\"tag:web\""), "");
+}
+
 int main(void)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		T(new_endpoints_are_presence_and_hostinfo_is_more),
+		T(a_tagged_node_takes_tags_that_its_tags_own),
 		T(a_new_host_name_goes_the_durable_way),
 		T(online_is_right_over_several_streams),
 		T(a_stream_is_believed_only_while_nothing_is_known),
