@@ -172,6 +172,9 @@ enum status state_open(const struct state_opts *o, struct state **out, struct er
 	if (s == ST_OK) {
 		first_world(st, o, l);
 		loaded_free(&l);
+		s = prefixes_check(st, err);
+	}
+	if (s == ST_OK) {
 		first_engine(st);
 		test_policy(st);
 		st->shown = snapshot_ref(st->cur);
@@ -184,6 +187,8 @@ enum status state_open(const struct state_opts *o, struct state **out, struct er
 		if (!st->disk_runs || !st->helper_runs || !st->writer_runs) {
 			err_set(err, "cannot start a thread");
 			s = ST_IO;
+		} else {
+			prefixes_note(st);
 		}
 	}
 	loaded_free(&l);

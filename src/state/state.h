@@ -77,7 +77,8 @@ struct state_opts {
  * Load everything and start the writer. Blocks while reading (100,000 nodes: below 2 s). No callback comes before it
  * has returned ST_OK.
  *
- * ST_IO, ST_BAD_INPUT (a row or the policy cannot be understood: err says which). Returned (state_close).
+ * ST_IO, ST_BAD_INPUT (a row or the policy cannot be understood: err says which), ST_CONFLICT (other prefixes than before, and
+ * nodes have addresses outside of them). Returned (state_close).
  */
 enum status state_open(const struct state_opts *opts, struct state **out, struct err *err) MUST_CHECK;
 

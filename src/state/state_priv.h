@@ -427,6 +427,8 @@ struct state {
 	atomic_uint_least64_t n_commands, n_commits, n_commit_failures, n_reloads, n_publications, n_presence, n_evicted;
 	atomic_size_t n_queued, n_nodes, n_online, n_pending;
 	atomic_int_least64_t last_commit_ns;
+	char prefixes[2 * IP_PREFIX_TEXT_MAX]; /* prefixes.c: in force, to be kept if they changed */
+	bool prefixes_changed;
 	atomic_bool store_ok;
 	size_t online;                /* writer's count */
 };
@@ -452,6 +454,11 @@ void state_last_use_rows(struct state *st, struct draft *d);
 /** The writer's thread. arg: the state. */
 void *writer_main(void *arg);
 /** The helper's thread, for slow hashes. arg: the state. */
+/* prefixes.c: while the state opens. ST_CONFLICT: others, and nodes have addresses of the old ones. */
+enum status prefixes_check(struct state *st, struct err *err) MUST_CHECK;
+/** The writer runs: keep them. */
+void prefixes_note(struct state *st);
+
 void *helper_main(void *arg);
 /** Give the helper a command that needs_bcrypt; it comes back through the inbox. False: too many wait. */
 bool helper_take(struct state *st, struct command *c);
