@@ -62,7 +62,9 @@ static void put_tree(void *tree)
 static struct oidc_device device_of(struct job *j)
 {
 	const struct pending *p = j->pending;
-	struct oidc_device d = { .hostname = p->hostname };
+	int64_t until = oidc_now_ns(j->o) + CONFIRM_SECONDS * NS_PER_S;
+	struct oidc_device d = { .hostname = p->hostname,
+				 .until_unix = (p->expires_ns < until ? p->expires_ns : until) / NS_PER_S };
 	struct json_object *info = NULL;
 	char address[IP_TEXT_MAX], key[BASE64_LEN(KEY_LEN) + 1];
 

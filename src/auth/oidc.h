@@ -27,6 +27,7 @@ struct oidc_device {
 	const char *address;     /* where the request came from */
 	const char *machine_key; /* short form */
 	const char *client_version;
+	int64_t until_unix;      /* when the page ends; 0: not known */
 };
 
 /* Who draws the pages: functions of the room above. They append HTML and escape what they are given. Any loop. */

@@ -1,6 +1,7 @@
 /* server/pages.c -- the routes a person or a probe asks for: health, version, login pages, set-up pages. */
 #include "server/server_priv.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -9,7 +10,29 @@
 #include "base/random.h"
 #include "base/vec.h"
 #include "base/version.h"
+#include "crypto/hash.h"
 #include "web/pages.h"
+
+static char csp_text[256];
+
+static void make_csp(void)
+{
+	char hash[BASE64_LEN(SHA256_LEN) + 1];
+	uint8_t h[SHA256_LEN];
+
+	sha256(web_style(), h);
+	base64_encode(bytes_of(h, sizeof h), hash);
+	snprintf(csp_text, sizeof csp_text, WEB_CSP, hash);
+}
+
+/* The policy with the hash of the style sheet that stands in the pages; static. Any thread. */
+static const char *csp(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, make_csp);
+	return csp_text;
+}
 
 /* arg: the server, or NULL where there is no API. */
 void server_security_headers(void *arg, struct http_req *r)
@@ -21,7 +44,7 @@ void server_security_headers(void *arg, struct http_req *r)
 	http_resp_header(r, "X-Frame-Options", "DENY");
 	http_resp_header(r, "X-Content-Type-Options", "nosniff");
 	http_resp_header(r, "Referrer-Policy", "no-referrer");
-	http_resp_header(r, "Content-Security-Policy", WEB_CSP);
+	http_resp_header(r, "Content-Security-Policy", csp());
 }
 
 static void send_page(struct http_req *r, int status, struct buf *b)
@@ -138,7 +161,7 @@ static void put_tree(void *tree)
 static struct web_device device_of(struct http_req *r, const struct pending *p)
 {
 	struct json_object *info = NULL;
-	struct web_device d = { .hostname = p->hostname };
+	struct web_device d = { .hostname = p->hostname, .until_unix = p->expires_ns / NS_PER_S };
 	char text[IP_TEXT_MAX], b64[BASE64_LEN(KEY_LEN) + 1];
 
 	if (p->hostinfo != NULL && json_parse(shared_bytes_view(p->hostinfo), STATE_HOSTINFO_MAX, &info, NULL) == ST_OK && info != NULL) {
@@ -177,12 +200,16 @@ static void show_pending(void *arg)
 		} else if (p->kind == PENDING_LOGIN) {
 			struct web_device d = device_of(r, p);
 
-			web_page_register(&b, p->auth_id, &d);
+			web_page_register(&b, p->auth_id, &d, clock_unix_ns() / NS_PER_S);
 			send_page(r, 200, &b);
 		} else {
 			struct snapshot *s = server_snapshot(w->srv, r->loop);
 
-			web_page_auth(&b, p->auth_id, node_label(r, s, p->src), node_label(r, s, p->dst), NULL);
+			struct web_session session = { .src = node_label(r, s, p->src),
+						       .dst = node_label(r, s, p->dst),
+						       .until_unix = p->expires_ns / NS_PER_S };
+
+			web_page_auth(&b, p->auth_id, &session, clock_unix_ns() / NS_PER_S);
 			send_page(r, 200, &b);
 		}
 	}

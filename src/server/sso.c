@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "auth/oidc.h"
+#include "base/clock.h"
 #include "base/vec.h"
 #include "web/pages.h"
 
@@ -13,8 +14,8 @@ static void confirm(struct buf *out, const char *action, const char *csrf, const
 
 	if (d != NULL)
 		w = (struct web_device){ .hostname = d->hostname, .os = d->os, .address = d->address, .machine_key = d->machine_key,
-					 .client_version = d->client_version };
-	web_page_confirm(out, action, csrf, user, &w);
+					 .client_version = d->client_version, .until_unix = d->until_unix };
+	web_page_confirm(out, action, csrf, user, &w, clock_unix_ns() / NS_PER_S);
 }
 
 static enum oidc_pkce pkce_of(const struct config *c)

@@ -2,86 +2,97 @@
 #include "web/pages.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <string.h>
+#include <time.h>
 
-static const char style[] =
-	":root{color-scheme:light dark;--fg:#1c2430;--mut:#5b6675;--bg:#f5f6f8;--card:#fff;--line:#dfe3e8;--acc:#2457d6;"
-	"--ok:#17803d;--bad:#b42318}"
-	"@media(prefers-color-scheme:dark){:root{--fg:#e8ecf2;--mut:#9aa6b5;--bg:#12161c;--card:#1b212a;--line:#2d3642;"
-	"--acc:#7ea6ff;--ok:#4ade80;--bad:#ff8a80}}"
-	"*{box-sizing:border-box}body{margin:0;background:var(--bg);color:var(--fg);"
-	"font:16px/1.55 system-ui,-apple-system,'Segoe UI',Roboto,sans-serif}"
-	"main{max-width:40rem;margin:0 auto;padding:2rem 1rem}"
-	"article{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:1.5rem}"
-	"h1{font-size:1.4rem;margin:0 0 .75rem}h2{font-size:1.05rem;margin:1.5rem 0 .5rem}p{margin:.5rem 0}"
-	"pre{background:var(--bg);border:1px solid var(--line);border-radius:8px;padding:.75rem;overflow-x:auto;"
-	"white-space:pre-wrap;overflow-wrap:anywhere;user-select:all}"
-	"code{font:.9em ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}"
-	"dl{display:grid;grid-template-columns:max-content 1fr;gap:.35rem 1rem;margin:1rem 0}"
-	"dt{color:var(--mut)}dd{margin:0;overflow-wrap:anywhere}"
-	"button{font:inherit;padding:.6rem 1.2rem;border:0;border-radius:8px;background:var(--acc);color:#fff;cursor:pointer}"
-	"@media(prefers-color-scheme:dark){button{color:#10151c}}"
-	".ok{color:var(--ok)}.bad{color:var(--bad)}.mut,footer{color:var(--mut);font-size:.9rem}"
-	"footer{text-align:center;padding:1rem}a{color:var(--acc)}";
+#include "base/utf8.h"
 
-static const char icon[] = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 32 32\">"
-			   "<rect width=\"32\" height=\"32\" rx=\"7\" fill=\"#2457d6\"/>"
-			   "<g fill=\"#fff\"><circle cx=\"9\" cy=\"9\" r=\"3\"/><circle cx=\"23\" cy=\"9\" r=\"3\"/>"
-			   "<circle cx=\"9\" cy=\"23\" r=\"3\"/><circle cx=\"23\" cy=\"23\" r=\"3\"/>"
-			   "<circle cx=\"16\" cy=\"16\" r=\"4\"/></g></svg>";
+#define VALUE_MAX 200u /* bytes of a value that a stranger chose */
 
-struct bytes web_style(void)
+/* ---- text ---- */
+
+/* Marks that turn the direction, join, or are not seen: a name made of them looks like another. */
+static bool deceives(uint32_t c)
 {
-	return BYTES_LIT(style);
+	return (c >= 0x80 && c < 0xa0) || c == 0xad || c == 0x61c || c == 0x180e || (c >= 0x200b && c <= 0x200f) ||
+	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff || (c >= 0xfff9 && c <= 0xfffb) ||
+	       (c >= 0xe0000 && c <= 0xe007f);
 }
 
-struct bytes web_icon(void)
+static uint32_t code_of(const uint8_t *p, size_t n)
 {
-	return BYTES_LIT(icon);
+	uint32_t c = n == 1 ? p[0] : p[0] & (0x7fu >> n);
+
+	for (size_t i = 1; i < n; i++)
+		c = c << 6 | (p[i] & 0x3f);
+	return c;
+}
+
+static void escape_char(struct buf *out, const uint8_t *p, size_t n)
+{
+	static const char *const names[128] = {
+		['&'] = "&amp;", ['<'] = "&lt;", ['>'] = "&gt;", ['"'] = "&quot;", ['\''] = "&#39;",
+	};
+
+	if (n == 0 || deceives(code_of(p, n)))
+		buf_put_str(out, "\xef\xbf\xbd");
+	else if (n == 1 && names[*p] != NULL)
+		buf_put_str(out, names[*p]);
+	else if (n == 1 && (*p < 0x20 || *p == 0x7f) && *p != '\n' && *p != '\t')
+		buf_put_char(out, ' ');
+	else
+		buf_put(out, p, n);
+}
+
+/* At most max bytes of it, and a sign if there is more. */
+static void escape_cut(struct buf *out, const char *text, size_t max)
+{
+	struct bytes in = bytes_of_str(text ? text : "");
+	size_t done = 0;
+
+	while (in.n > 0) {
+		size_t n = utf8_len(in);
+
+		if (done + (n ? n : 1) > max) {
+			buf_put_str(out, "\xe2\x80\xa6");
+			return;
+		}
+		escape_char(out, in.p, n);
+		done += n ? n : 1;
+		in = bytes_skip(in, n ? n : 1);
+	}
 }
 
 void web_escape(struct buf *out, const char *text)
 {
-	for (const char *p = text ? text : ""; *p != '\0'; p++) {
-		switch (*p) {
-		case '&':
-			buf_put_str(out, "&amp;");
-			break;
-		case '<':
-			buf_put_str(out, "&lt;");
-			break;
-		case '>':
-			buf_put_str(out, "&gt;");
-			break;
-		case '"':
-			buf_put_str(out, "&quot;");
-			break;
-		case '\'':
-			buf_put_str(out, "&#39;");
-			break;
-		default:
-			buf_put_char(out, (unsigned char)*p < 0x20 && *p != '\n' && *p != '\t' ? ' ' : *p);
-		}
-	}
+	escape_cut(out, text, SIZE_MAX);
 }
+
+/* ---- parts ---- */
 
 static void page_begin(struct buf *out, const char *title, const char *heading, const char *heading_class)
 {
 	buf_put_str(out, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-			 "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>");
-	web_escape(out, title);
-	buf_put_str(out, " - Headscale</title><link rel=\"icon\" href=\"" WEB_ICON_PATH "\">"
-			 "<link rel=\"stylesheet\" href=\"" WEB_STYLE_PATH "\"></head><body translate=\"no\"><main><article><h1");
+			 "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
+			 "<meta name=\"robots\" content=\"noindex\"><title>");
+	escape_cut(out, title, VALUE_MAX);
+	buf_put_str(out, " - Headscale</title><style>");
+	buf_put_bytes(out, web_style());
+	buf_put_str(out, "</style></head><body translate=\"no\"><header>");
+	buf_put_bytes(out, web_icon());
+	buf_put_str(out, "Headscale</header><main><article><h1");
 	if (heading_class != NULL)
 		buf_printf(out, " class=\"%s\"", heading_class);
 	buf_put_char(out, '>');
-	web_escape(out, heading);
+	escape_cut(out, heading, 2 * VALUE_MAX);
 	buf_put_str(out, "</h1>\n");
 }
 
 static void page_end(struct buf *out)
 {
-	buf_put_str(out, "</article></main><footer>Headscale</footer></body></html>\n");
+	buf_put_str(out, "</article></main><footer>The control server of this private network</footer></body></html>\n");
 }
 
 static void paragraph(struct buf *out, const char *text)
@@ -105,40 +116,102 @@ static void command(struct buf *out, ...)
 	buf_put_str(out, "</code></pre>\n");
 }
 
-static void row(struct buf *out, const char *name, const char *value)
+static void row_of(struct buf *out, const char *name, const char *value, const char *value_class)
 {
 	if (value == NULL || value[0] == '\0')
 		return;
 	buf_put_str(out, "<dt>");
 	web_escape(out, name);
-	buf_put_str(out, "</dt><dd>");
-	web_escape(out, value);
+	buf_printf(out, "</dt><dd%s%s%s dir=\"auto\">", value_class ? " class=\"" : "", value_class ? value_class : "", value_class ? "\"" : "");
+	escape_cut(out, value, VALUE_MAX);
 	buf_put_str(out, "</dd>\n");
 }
 
-static void device(struct buf *out, const struct web_device *d, const char *user)
+static void row(struct buf *out, const char *name, const char *value)
 {
+	row_of(out, name, value, NULL);
+}
+
+/* "17:58 UTC, in 14 minutes"; without a script the second is true when the page comes. */
+static void row_until(struct buf *out, int64_t until, int64_t now)
+{
+	int64_t left = (until - now + 30) / 60;
+	time_t t = (time_t)until;
+	char text[64], clock[32];
+	struct tm tm;
+
+	if (until == 0 || gmtime_r(&t, &tm) == NULL || strftime(clock, sizeof clock, left >= 24 * 60 ? "%Y-%m-%d %H:%M" : "%H:%M", &tm) == 0)
+		return;
+	if (left < 1)
+		snprintf(text, sizeof text, "%s UTC, in less than a minute", clock);
+	else if (left < 120)
+		snprintf(text, sizeof text, "%s UTC, in %d minute%s", clock, (int)left, left == 1 ? "" : "s");
+	else
+		snprintf(text, sizeof text, "%s UTC, in %lld hours", clock, (long long)(left / 60));
+	row(out, "Link ends", text);
+}
+
+/* Tailscale's names of systems, as people write them. */
+static const char *system_name(const char *os)
+{
+	static const char *const names[][2] = { { "linux", "Linux" },	  { "windows", "Windows" }, { "macOS", "macOS" },
+						{ "darwin", "macOS" },	  { "iOS", "iOS" },	    { "tvOS", "tvOS" },
+						{ "android", "Android" }, { "freebsd", "FreeBSD" }, { "openbsd", "OpenBSD" } };
+
+	if (os == NULL || os[0] == '\0')
+		return "(unknown)";
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (strcmp(os, names[i][0]) == 0)
+			return names[i][1];
+	return os;
+}
+
+/* "1.102.5-t0123456-g789abcd" is "1.102.5" to people. */
+static const char *short_version(const char *v, char out[static 32])
+{
+	size_t n = v != NULL ? strspn(v, "0123456789.") : 0;
+
+	if (n == 0 || n > 20 || (v[n] != '\0' && v[n] != '-'))
+		return v;
+	snprintf(out, 32, "Tailscale %.*s", (int)n, v);
+	return out;
+}
+
+static void device(struct buf *out, const struct web_device *d, const char *user, int64_t now)
+{
+	char version[32];
+
 	buf_put_str(out, "<dl>");
 	row(out, "Host name", d->hostname);
-	row(out, "System", d->os != NULL && d->os[0] != '\0' ? d->os : "(unknown)");
-	row(out, "Client", d->client_version);
+	row(out, "System", system_name(d->os));
+	row(out, "Client", short_version(d->client_version, version));
 	row(out, "Asks from", d->address);
-	row(out, "Machine key", d->machine_key);
+	row_of(out, "Machine key", d->machine_key, "key");
 	row(out, "Will belong to", user);
+	row_until(out, d->until_unix, now);
 	buf_put_str(out, "</dl>\n");
 }
 
-void web_page_register(struct buf *out, const char *auth_id, const struct web_device *d)
+static void note(struct buf *out, const char *text)
+{
+	buf_put_str(out, "<p class=\"note\">");
+	web_escape(out, text);
+	buf_put_str(out, "</p>\n");
+}
+
+/* ---- logins ---- */
+
+void web_page_register(struct buf *out, const char *auth_id, const struct web_device *d, int64_t now_unix)
 {
 	page_begin(out, "Node registration", "Node registration", NULL);
 	if (d != NULL) {
 		paragraph(out, "This machine asks to join the network:");
-		device(out, d, NULL);
+		device(out, d, NULL, now_unix);
 	}
 	paragraph(out, "To admit it, an administrator runs this on the server, with the name of the user it will belong to:");
 	command(out, "headscale auth register --auth-id ", auth_id, " --user USERNAME", NULL);
-	paragraph(out, "The machine connects by itself as soon as that is done. If you do not know this machine, "
-		       "close this page: nothing happens without the command.");
+	paragraph(out, "The machine connects by itself as soon as that is done; nothing else is to do on it.");
+	note(out, "If you do not know this machine, close this page: nothing happens without the command.");
 	page_end(out);
 }
 
@@ -151,14 +224,15 @@ void web_page_register_gone(struct buf *out)
 	page_end(out);
 }
 
-void web_page_auth(struct buf *out, const char *auth_id, const char *src, const char *dst, const char *user)
+void web_page_auth(struct buf *out, const char *auth_id, const struct web_session *s, int64_t now_unix)
 {
 	page_begin(out, "Authentication check", "Authentication check", NULL);
 	paragraph(out, "An SSH session waits for approval:");
 	buf_put_str(out, "<dl>");
-	row(out, "From", src);
-	row(out, "To", dst);
-	row(out, "As", user);
+	row(out, "From", s->src);
+	row(out, "To", s->dst);
+	row(out, "As", s->user);
+	row_until(out, s->until_unix, now_unix);
 	buf_put_str(out, "</dl>\n");
 	paragraph(out, "To approve it, an administrator runs this on the server:");
 	command(out, "headscale auth approve --auth-id ", auth_id, NULL);
@@ -168,17 +242,17 @@ void web_page_auth(struct buf *out, const char *auth_id, const char *src, const 
 }
 
 void web_page_confirm(struct buf *out, const char *action_path, const char *csrf, const char *user,
-		      const struct web_device *d)
+		      const struct web_device *d, int64_t now_unix)
 {
 	page_begin(out, "Confirm node registration", "Confirm node registration", NULL);
-	paragraph(out, "Check that this is the machine you are logging in on:");
-	device(out, d, user);
+	paragraph(out, "Is this the machine that you are logging in on?");
+	device(out, d, user, now_unix);
 	buf_put_str(out, "<form method=\"post\" action=\"");
 	web_escape(out, action_path);
 	buf_put_str(out, "\"><input type=\"hidden\" name=\"headscale_register_confirm\" value=\"");
 	web_escape(out, csrf);
 	buf_put_str(out, "\"><button type=\"submit\">Confirm registration</button></form>\n");
-	buf_put_str(out, "<p class=\"mut\">If you do not recognise the machine, close this window: it is not added.</p>\n");
+	note(out, "If somebody sent you the link to this page, or you do not recognise the machine, close this window: it is not added.");
 	page_end(out);
 }
 
@@ -204,8 +278,10 @@ void web_page_home(struct buf *out, const char *version)
 {
 	page_begin(out, "Home", "Headscale is running", NULL);
 	paragraph(out, "This is the coordination server of a private network. Machines join it with the Tailscale client.");
-	buf_put_str(out, "<p><a href=\"/apple\">Set up Apple devices</a> &middot; <a href=\"/windows\">Set up Windows</a></p>\n");
-	row(out, "Version", version);
+	buf_put_str(out, "<p><a href=\"apple\">Set up Apple devices</a> &middot; <a href=\"windows\">Set up Windows</a></p>\n");
+	buf_put_str(out, "<p class=\"mut\">Version ");
+	web_escape(out, version);
+	buf_put_str(out, "</p>\n");
 	page_end(out);
 }
 
@@ -225,8 +301,8 @@ void web_page_apple(struct buf *out, const char *server_url)
 			 "<em>ALTERNATE COORDINATION SERVER URL</em> in the system settings of Tailscale. Enter:</p>\n");
 	command(out, server_url, NULL);
 	buf_put_str(out, "<h2>Configuration profiles</h2>\n<p>Read a profile before you install it.</p>\n"
-			 "<p><a href=\"/apple/ios\">iOS</a> &middot; <a href=\"/apple/macos-app-store\">macOS, App Store</a> "
-			 "&middot; <a href=\"/apple/macos-standalone\">macOS, standalone</a></p>\n");
+			 "<p><a href=\"apple/ios\">iOS</a> &middot; <a href=\"apple/macos-app-store\">macOS, App Store</a> "
+			 "&middot; <a href=\"apple/macos-standalone\">macOS, standalone</a></p>\n");
 	page_end(out);
 }
 
