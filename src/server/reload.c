@@ -55,6 +55,14 @@ static void reload_policy(void *arg)
 	free(text);
 }
 
+static void world_taken(void *arg, enum status s, const struct err *err, const struct state_result *res)
+{
+	(void)arg;
+	(void)res;
+	if (s != ST_OK)
+		log_error("settings not taken, the old ones stay in force", LOG_STR("error", err->text), LOG_END);
+}
+
 static void set_world(struct server *srv, bool settings_too)
 {
 	const struct config *c = srv->live;
@@ -64,7 +72,7 @@ static void set_world(struct server *srv, bool settings_too)
 
 	if (server_dns_settings(c, &dns, &err) != ST_OK)
 		log_error("DNS records not read, the old ones stay", LOG_STR("error", err.text), LOG_END);
-	else if (state_set_world(srv->state, &(struct state_world){ .settings = settings, .dns = dns }, NULL, NULL, &err) != ST_OK)
+	else if (state_set_world(srv->state, &(struct state_world){ .settings = settings, .dns = dns }, world_taken, srv, &err) != ST_OK)
 		log_error("settings not taken", LOG_STR("error", err.text), LOG_END);
 	dns_settings_unref(&dns);
 	tailnet_settings_unref(&settings);

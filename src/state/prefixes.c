@@ -1,7 +1,7 @@
 /*
  * state/prefixes.c -- the networks from which nodes get their addresses do not change under nodes that have some.
  *
- * Kept as a document: the networks last in force. A start with others is refused as long as nodes have addresses of the old ones
+ * Kept as a document: the networks last in force. A start or a reload with others is refused as long as nodes have addresses of the old ones
  * that lie outside the new: their peers' rules, names and routes would speak of another network. What lies outside both was
  * given on purpose (ipPool of a policy, a database that was taken over) and stays.
  */
@@ -77,7 +77,7 @@ static enum status check(const struct snapshot *w, const char *kept, const struc
 	ip_prefix_format(now, text);
 	ip_format(v6 ? &first->ip6 : &first->ip4, ip);
 	err_set(err,
-		"%s is %s now, but %zu nodes have addresses of %s (node %llu \"%s\": %s). Set it back; or give them new ones: start without %s, "
+		"%s is %s now, but %zu nodes have addresses of %s (node %llu \"%s\": %s). Set it back; or give them new ones: leave %s out, start, "
 		"run `headscale nodes backfillips`, then set it and do the same again",
 		key, text, n, kept, (unsigned long long)first->id, first->name, ip, key);
 	return ST_CONFLICT;
@@ -91,31 +91,43 @@ static void keep_text(const char *kept, const struct ip_prefix *now, char out[st
 		ip_prefix_format(now, out);
 }
 
+enum status prefixes_judge(struct state *st, const struct snapshot *w, const struct tailnet_settings *set, struct err *err)
+{
+	char v4[IP_PREFIX_TEXT_MAX], v6[IP_PREFIX_TEXT_MAX];
+	enum status s = check(w, st->prefix4, &set->prefix4, false, err);
+
+	if (s == ST_OK)
+		s = check(w, st->prefix6, &set->prefix6, true, err);
+	if (s != ST_OK)
+		return s;
+	keep_text(st->prefix4, &set->prefix4, v4);
+	keep_text(st->prefix6, &set->prefix6, v6);
+	st->prefixes_changed = strcmp(v4, st->prefix4) != 0 || strcmp(v6, st->prefix6) != 0;
+	memcpy(st->prefix4, v4, sizeof v4);
+	memcpy(st->prefix6, v6, sizeof v6);
+	return ST_OK;
+}
+
 enum status prefixes_check(struct state *st, struct err *err)
 {
-	const struct tailnet_settings *set = st->cur->settings;
-	char v4[IP_PREFIX_TEXT_MAX], v6[IP_PREFIX_TEXT_MAX];
 	struct kept k;
 	enum status s = read_kept(st, &k, err);
 
-	if (s == ST_OK)
-		s = check(st->cur, k.v4, &set->prefix4, false, err);
-	if (s == ST_OK)
-		s = check(st->cur, k.v6, &set->prefix6, true, err);
 	if (s != ST_OK)
 		return s;
-	keep_text(k.v4, &set->prefix4, v4);
-	keep_text(k.v6, &set->prefix6, v6);
-	st->prefixes_changed = strcmp(v4, k.v4) != 0 || strcmp(v6, k.v6) != 0;
-	snprintf(st->prefixes, sizeof st->prefixes, "%s %s", v4, v6);
-	return ST_OK;
+	memcpy(st->prefix4, k.v4, sizeof k.v4);
+	memcpy(st->prefix6, k.v6, sizeof k.v6);
+	return prefixes_judge(st, st->cur, st->cur->settings, err);
 }
 
 static enum status note_run(struct draft *d, struct command *c, struct err *err)
 {
+	char text[2 * IP_PREFIX_TEXT_MAX];
+
 	(void)c;
 	(void)err;
-	draft_put_doc(d, KIND, KEY, shared_bytes_new(bytes_of_str(d->st->prefixes)));
+	snprintf(text, sizeof text, "%s %s", d->st->prefix4, d->st->prefix6);
+	draft_put_doc(d, KIND, KEY, shared_bytes_new(bytes_of_str(text)));
 	return ST_OK;
 }
 
@@ -123,6 +135,8 @@ void prefixes_note(struct state *st)
 {
 	static const struct command_type type = { .name = "prefixes", .class = CLASS_DURABLE, .run = note_run };
 
-	if (st->prefixes_changed)
-		command_submit_internal(st, command_new(&type, 0, NULL, NULL, NULL));
+	if (!st->prefixes_changed)
+		return;
+	st->prefixes_changed = false;
+	command_submit_internal(st, command_new(&type, 0, NULL, NULL, NULL));
 }

@@ -386,7 +386,7 @@ struct state_world {
 	struct dns_settings *dns;
 	struct shared_bytes *derp_map;
 };
-/** After a reload. What is equal to the present is not published. */
+/** After a reload. What is equal to the present is not published. ST_CONFLICT (through done): as in state_open; nothing is taken. */
 enum status state_set_world(struct state *st, const struct state_world *w, state_done_fn done, void *arg,
 			    struct err *err) MUST_CHECK;
 

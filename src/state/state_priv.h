@@ -427,7 +427,7 @@ struct state {
 	atomic_uint_least64_t n_commands, n_commits, n_commit_failures, n_reloads, n_publications, n_presence, n_evicted;
 	atomic_size_t n_queued, n_nodes, n_online, n_pending;
 	atomic_int_least64_t last_commit_ns;
-	char prefixes[2 * IP_PREFIX_TEXT_MAX]; /* prefixes.c: in force, to be kept if they changed */
+	char prefix4[IP_PREFIX_TEXT_MAX], prefix6[IP_PREFIX_TEXT_MAX]; /* prefixes.c: last in force; "-": never any */
 	bool prefixes_changed;
 	atomic_bool store_ok;
 	size_t online;                /* writer's count */
@@ -456,7 +456,9 @@ void *writer_main(void *arg);
 /** The helper's thread, for slow hashes. arg: the state. */
 /* prefixes.c: while the state opens. ST_CONFLICT: others, and nodes have addresses of the old ones. */
 enum status prefixes_check(struct state *st, struct err *err) MUST_CHECK;
-/** The writer runs: keep them. */
+/** Likewise for these settings, by what was in force last; on ST_OK they are. Writer. */
+enum status prefixes_judge(struct state *st, const struct snapshot *w, const struct tailnet_settings *set, struct err *err) MUST_CHECK;
+/** Keep them, if they changed. */
 void prefixes_note(struct state *st);
 
 void *helper_main(void *arg);

@@ -191,7 +191,9 @@ static enum status world_now(struct state *st, struct turn *t, struct command *c
 	const struct snapshot *cur = turn_world(t);
 	struct snapshot *next;
 
-	(void)err;
+	if (w->settings != NULL && prefixes_judge(st, cur, w->settings, err) != ST_OK)
+		return ST_CONFLICT;
+	prefixes_note(st);
 	if (w->settings != NULL && !tailnet_settings_eq(w->settings, cur->settings)) {
 		next = turn_edit(t);
 		if (!engine_settings_eq(w->settings, next->settings))

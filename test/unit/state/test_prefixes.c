@@ -140,6 +140,34 @@ static void the_way_that_the_words_name_works(void **state)
 	assert_memory_equal(address(w, true), "fd7a:", 5);
 }
 
+static void a_reload_is_refused_likewise(void **state)
+{
+	struct tailnet_settings *s = tailnet_settings_new();
+	struct answer a = { .came = false };
+	struct world *w = *state;
+	struct snapshot *snap;
+	struct err err;
+
+	join(w, 1);
+	assert_int_equal(ip_prefix_parse(BYTES_LIT("10.0.0.0/8"), &s->prefix4), ST_OK);
+	settings_set_text(&s->name, "other");
+	assert_int_equal(CALL(&a, state_set_world, w->st, &(struct state_world){ .settings = s }), ST_CONFLICT);
+	assert_non_null(strstr(a.err.text, "prefixes.v4 is 10.0.0.0/8 now"));
+	answer_release(&a);
+	snap = state_snapshot(w->st);
+	assert_string_equal(snap->settings->name, "");
+	snapshot_unref(&snap);
+	tailnet_settings_unref(&s);
+	/* A larger one is taken, and counts from then on. */
+	s = tailnet_settings_new();
+	assert_int_equal(ip_prefix_parse(BYTES_LIT("100.0.0.0/8"), &s->prefix4), ST_OK);
+	assert_int_equal(CALL(&a, state_set_world, w->st, &(struct state_world){ .settings = s }), ST_OK);
+	answer_release(&a);
+	tailnet_settings_unref(&s);
+	assert_int_equal(again(w, "10.0.0.0/8", V6, &err), ST_CONFLICT);
+	assert_non_null(strstr(err.text, "addresses of 100.0.0.0/8"));
+}
+
 static void a_family_may_come_and_go(void **state)
 {
 	struct world *w = *state;
@@ -162,6 +190,7 @@ int main(void)
 		T(what_still_holds_all_addresses_is_fine),
 		T(without_nodes_any_network_will_do),
 		T(the_way_that_the_words_name_works),
+		T(a_reload_is_refused_likewise),
 		T(a_family_may_come_and_go),
 	};
 
