@@ -91,6 +91,11 @@ static const char *confirm_cookie(struct job *j, const char *auth_id, const char
 			    OIDC_CSRF_FIELD, value, j->o->base_path, auth_id, seconds, j->secure ? "; Secure" : "");
 }
 
+static bool of_link(const void *confirm, const void *auth_id)
+{
+	return strcmp(((const struct confirm *)confirm)->auth_id, auth_id) == 0;
+}
+
 static void show(struct job *j)
 {
 	struct oidc *o = j->o;
@@ -110,6 +115,7 @@ static void show(struct job *j)
 	c->who = identity_copy(j->who);
 	c->expiry_ns = o->opts.use_expiry_from_token ? j->token_expires_ns : TIME_NONE;
 	c->made_ns = oidc_now_ns(o);
+	waiting_thin(o->confirms, OIDC_TABS_MAX, of_link, c->auth_id);
 	waiting_add(o->confirms, csrf, j->source, loop_now_ms(o->opts.loop), c);
 	atomic_store(&o->n_confirms, waiting_count(o->confirms));
 	d = device_of(j);

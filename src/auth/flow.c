@@ -117,6 +117,11 @@ static const char *state_cookie(struct job *j, const char *state, const char *va
 			    value, j->o->base_path, seconds, j->secure ? "; Secure" : "");
 }
 
+static bool of_link(const void *login, const void *auth_id)
+{
+	return strcmp(((const struct login *)login)->auth_id, auth_id) == 0;
+}
+
 static void begin_known(struct job *j)
 {
 	struct oidc *o = j->o;
@@ -147,6 +152,8 @@ static void begin_known(struct job *j)
 		return;
 	}
 	job_header(j, "Set-Cookie", state_cookie(j, state, state, COOKIE_SECONDS));
+	/* Who has one link cannot fill the table with it, from however many addresses. */
+	waiting_thin(o->logins, OIDC_TABS_MAX, of_link, l->auth_id);
 	waiting_add(o->logins, state, j->source, loop_now_ms(o->opts.loop), l);
 	atomic_store(&o->n_logins, waiting_count(o->logins));
 	secret_wipe(raw, sizeof raw);

@@ -21,6 +21,7 @@
 #define OIDC_SECRET_LEN WAITING_KEY_LEN /* hex digits of state, nonce and CSRF token */
 #define OIDC_JOBS_MAX 512               /* requests between loops at once */
 #define OIDC_JOBS_PER_SOURCE 64
+#define OIDC_TABS_MAX 16                /* of one link: logins on their way, and pages with the button */
 #define OIDC_VERIFIER_LEN 43            /* base64url of 32 bytes */
 
 /* A browser was sent to the provider. */

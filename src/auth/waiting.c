@@ -164,6 +164,22 @@ void *waiting_take(struct waiting *w, struct bytes key, uint64_t now_ms)
 	return i < w->n ? pull(w, i) : NULL;
 }
 
+size_t waiting_thin(struct waiting *w, size_t n, bool (*same)(const void *payload, const void *arg), const void *arg)
+{
+	for (size_t gone = 0;; gone++) {
+		size_t found = 0, oldest = w->n;
+
+		for (size_t i = 0; i < w->n; i++)
+			if (same(w->e[i].payload, arg)) {
+				if (found++ == 0 || w->e[i].number < w->e[oldest].number)
+					oldest = i;
+			}
+		if (found < n || found == 0)
+			return gone;
+		drop(w, oldest);
+	}
+}
+
 size_t waiting_count(const struct waiting *w)
 {
 	return w->n;

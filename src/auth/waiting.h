@@ -31,6 +31,11 @@ size_t waiting_add(struct waiting *w, const char *key, const uint8_t source[stat
 void *waiting_find(struct waiting *w, struct bytes key, uint64_t now_ms);
 /** The same and out of the table: yours. */
 void *waiting_take(struct waiting *w, struct bytes key, uint64_t now_ms);
+/**
+ * Make room among entries of one kind: the oldest for which same(payload, arg) go until fewer than n are left.
+ * Returns how many went.
+ */
+size_t waiting_thin(struct waiting *w, size_t n, bool (*same)(const void *payload, const void *arg), const void *arg);
 size_t waiting_count(const struct waiting *w);
 
 /** The part of an address that counts as one source: IPv4 whole, IPv6 the first 64 bits. */

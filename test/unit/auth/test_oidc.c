@@ -496,6 +496,40 @@ static void state_is_used_once_and_by_its_browser(void **state)
 	assert_int_equal(count(w, OIDC_STATE_COOKIE), 3);
 }
 
+static void one_link_does_not_fill_the_table(void **state)
+{
+	struct site *w = *state;
+	struct oidc_stats s;
+	struct trip mine, theirs = { 0 };
+	struct reply p;
+	char *my_id;
+
+	run(w);
+	ask_to_join(w, 0);
+	my_id = arena_strdup(w->a, w->auth_id);
+	mine = depart(w, "register");
+	ask_to_join(w, 0);
+	for (int i = 0; i < 60; i++)
+		theirs = depart(w, "register");
+	oidc_stats(w->o, &s);
+	assert_int_equal(s.logins, 17); /* 16 of that link, and mine */
+	for (int i = 0; i < 20; i++) {
+		theirs = depart(w, "register");
+		p = come_back(w, &theirs);
+		assert_page(&p, 200, "CONFIRM");
+		reply_free(&p);
+	}
+	oidc_stats(w->o, &s);
+	assert_int_equal(s.confirms, 16);
+	lock(w);
+	snprintf(w->p.s.login_nonce, sizeof w->p.s.login_nonce, "%s", between(w->a, mine.location, "&nonce=", "&"));
+	snprintf(w->p.s.challenge, sizeof w->p.s.challenge, "%s", between(w->a, mine.location, "&code_challenge=", "&"));
+	unlock(w);
+	p = come_back(w, &mine);
+	assert_page(&p, 200, arena_printf(w->a, "/register/confirm/%s", my_id));
+	reply_free(&p);
+}
+
 static void callbacks_that_are_none_are_refused(void **state)
 {
 	static const char *const queries[] = { "", "?code=x", "?state=y", "?code=x&state=y", "?error=access_denied&state=zz",
@@ -1275,6 +1309,7 @@ int main(void)
 		T(people_are_known_by_subject),
 		T(the_same_person_again_is_the_same_node),
 		T(state_is_used_once_and_by_its_browser),
+		T(one_link_does_not_fill_the_table),
 		T(callbacks_that_are_none_are_refused),
 		T(links_that_are_none_are_refused),
 		T(lies_of_the_provider_are_not_believed),

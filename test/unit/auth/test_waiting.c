@@ -122,9 +122,38 @@ static void ipv6_counts_by_network(void **state)
 	assert_memory_not_equal(x, y, 16);
 }
 
+static bool begins_with(const void *payload, const void *letter)
+{
+	return *(const char *)payload == *(const char *)letter;
+}
+
+static void one_kind_is_thinned_from_its_oldest(void **state)
+{
+	struct waiting *w = waiting_new(&(struct waiting_opts){ .release = free });
+	uint8_t source[WAITING_SOURCE_LEN] = { 0 };
+	char key[WAITING_KEY_LEN + 1];
+
+	(void)state;
+	for (int i = 0; i < 10; i++) {
+		snprintf(key, sizeof key, "%064d", i);
+		source[0] = (uint8_t)i; /* from everywhere */
+		waiting_add(w, key, source, 1, strdup(i == 4 ? "b" : "a"));
+	}
+	assert_int_equal(waiting_thin(w, 3, begins_with, "a"), 7);
+	assert_int_equal(waiting_count(w), 3);
+	for (int i = 0; i < 10; i++) {
+		snprintf(key, sizeof key, "%064d", i);
+		assert_int_equal(waiting_find(w, bytes_of_str(key), 1) != NULL, i == 4 || i >= 8);
+	}
+	assert_int_equal(waiting_thin(w, 3, begins_with, "a"), 0);
+	assert_int_equal(waiting_thin(w, 3, begins_with, "c"), 0);
+	waiting_free(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_kind_is_thinned_from_its_oldest),
 		cmocka_unit_test(taken_once_and_for_a_while),
 		cmocka_unit_test(a_flood_pushes_out_its_own),
 		cmocka_unit_test(a_source_has_a_bound),
