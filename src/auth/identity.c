@@ -228,15 +228,23 @@ static bool in_a_group(const struct identity *id, const struct oidc_texts *list)
 	return false;
 }
 
+/* What follows the only @ of an address that has something on both sides; NULL: it is no address. */
+static const char *domain_of(const char *email)
+{
+	const char *at = strchr(email, '@');
+
+	return at != NULL && at != email && at[1] != '\0' && strchr(at + 1, '@') == NULL ? at + 1 : NULL;
+}
+
 enum oidc_event identity_judge(const struct identity *id, const struct identity_rules *r)
 {
-	const char *at = strrchr(id->email, '@');
+	const char *domain = domain_of(id->email);
 
 	if (r->groups.n > 0 && !in_a_group(id, &r->groups))
 		return OIDC_FILTER_GROUP;
 	if ((r->domains.n > 0 || r->users.n > 0) && r->email_verified_required && !id->email_verified)
 		return OIDC_FILTER_VERIFIED;
-	if (r->domains.n > 0 && (at == NULL || at == id->email || !listed(&r->domains, at + 1)))
+	if (r->domains.n > 0 && (domain == NULL || !listed(&r->domains, domain)))
 		return OIDC_FILTER_DOMAIN;
 	if (r->users.n > 0 && (id->email[0] == '\0' || !listed(&r->users, id->email)))
 		return OIDC_FILTER_USER;
@@ -245,11 +253,9 @@ enum oidc_event identity_judge(const struct identity *id, const struct identity_
 
 bool identity_email_usable(const struct identity *id, const struct identity_rules *r)
 {
-	const char *at = strrchr(id->email, '@');
-
 	if (r->email_verified_required && !id->email_verified)
 		return false;
-	return at != NULL && at != id->email && at[1] != '\0' && strpbrk(id->email, " <>,;\"\\") == NULL;
+	return domain_of(id->email) != NULL && strpbrk(id->email, " <>,;\"\\") == NULL;
 }
 
 /* ---- copies ---- */

@@ -140,6 +140,7 @@ static void filters_are_asked_in_their_order(void **state)
 		{ "domain below", "{\"email\":\"o@x.example.com\",\"email_verified\":true}", none, d, none, false, OIDC_FILTER_DOMAIN },
 		{ "domain after the last @", "{\"email\":\"o@example.com@evil.org\",\"email_verified\":true}", none, d, none, false, OIDC_FILTER_DOMAIN },
 		{ "a domain is no address", "{\"email\":\"example.com\",\"email_verified\":true}", none, d, none, false, OIDC_FILTER_DOMAIN },
+		{ "a domain in another's name", "{\"email\":\"o@evil.org@example.com\",\"email_verified\":true}", none, d, none, false, OIDC_FILTER_DOMAIN },
 		{ "nobody at a domain", "{\"email\":\"@example.com\",\"email_verified\":true}", none, d, none, false, OIDC_FILTER_DOMAIN },
 		{ "user", "{\"email\":\"p@example.com\",\"email_verified\":true}", none, d, u, false, OIDC_FILTER_USER },
 		{ "no address", "{\"email_verified\":true}", none, none, u, false, OIDC_FILTER_USER },

@@ -33,6 +33,7 @@ struct site {
 	char auth_id[AUTH_ID_LEN + 1];
 	uint64_t id; /* of the object that came back */
 	uint8_t next_key;
+	bool behind_proxy; /* the browser's connections count as a proxy's */
 };
 
 static cjose_jwk_t *first_key, *second_key, *ec_key;
@@ -168,6 +169,13 @@ static struct oidc_opts options(struct site *w)
 	};
 }
 
+static bool any_is_proxy(void *arg, const struct net_addr *a)
+{
+	(void)arg;
+	(void)a;
+	return true;
+}
+
 static void serve(struct site *w)
 {
 	struct net_addr a;
@@ -175,7 +183,8 @@ static void serve(struct site *w)
 	w->router = http_router_new();
 	http_router_set_check(w->router, provider_open, NULL);
 	oidc_add_routes(w->o, w->router, 1);
-	w->http = http_server_new(w->front, &(struct http_server_opts){ .router = w->router });
+	w->http = http_server_new(w->front, &(struct http_server_opts){ .router = w->router,
+								 .is_proxy = w->behind_proxy ? any_is_proxy : NULL });
 	assert_int_equal(net_addr_parse_port(BYTES_LIT("127.0.0.1:0"), &a), ST_OK);
 	assert_int_equal(listener_open(w->front, &a, &(struct listener_opts){ 0 }, http_server_accept, w->http, &w->listener, NULL), ST_OK);
 	a = listener_addr(w->listener);
@@ -410,6 +419,32 @@ static void cookies_are_of_the_browser_alone(void **state)
 	assert_non_null(strstr(p.text, "; Path=/oidc/callback; Max-Age=3600; HttpOnly; SameSite=Lax; Secure\r\n"));
 	assert_non_null(strstr(p.text, "no-store"));
 	reply_free(&p);
+}
+
+static void cookies_are_secure_when_the_browser_came_by_tls(void **state)
+{
+	static const struct {
+		const char *why, *header;
+		bool secure;
+	} t[] = {
+		{ "plain", "", false },
+		{ "a proxy that ends TLS", "X-Forwarded-Proto: https\r\n", true },
+		{ "a proxy that does not", "X-Forwarded-Proto: http\r\n", false },
+	};
+	struct site *w = *state;
+	struct oidc_opts o = options(w);
+
+	o.server_url = "http://hs.example.com";
+	w->behind_proxy = true;
+	run_with(w, &o);
+	ask_to_join(w, 0);
+	for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+		struct reply p = browse(w->port, arena_printf(w->a, "/register/%s", w->auth_id), t[i].header, NULL);
+
+		if ((strstr(p.text, "SameSite=Lax; Secure\r\n") != NULL) != t[i].secure || strstr(p.text, "HttpOnly") == NULL)
+			fail_msg("%s: %s", t[i].why, p.text);
+		reply_free(&p);
+	}
 }
 
 static void people_are_known_by_subject(void **state)
@@ -1306,6 +1341,7 @@ int main(void)
 		T(a_login_makes_a_user_and_a_node),
 		T(parameters_are_all_sent_or_refused),
 		T(cookies_are_of_the_browser_alone),
+		T(cookies_are_secure_when_the_browser_came_by_tls),
 		T(people_are_known_by_subject),
 		T(the_same_person_again_is_the_same_node),
 		T(state_is_used_once_and_by_its_browser),
