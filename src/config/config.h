@@ -221,6 +221,7 @@ struct config {
 		const char *user;	  /* account to change to when started as root; "": stay */
 		bool console;		  /* serve the web console */
 		int64_t map_keepalive_ns; /* longest silence on a map stream */
+		int64_t audit_retention_ns; /* of the audit log; 0: kept for ever */
 		int64_t key_expiry_notice_ns; /* nodes are told so long before the end of their key; 0: never */
 		const char *client_latest, *client_minimum; /* releases, "1.104.5"; "": clients are told of none */
 		struct {

@@ -194,6 +194,7 @@ const struct key cfg_keys[] = {
 	PLAIN("server.tailnet", KEY_DOMAIN, server.tailnet, NULL, KEY_LIVE),
 	STR("server.user", server.user, NULL, 0),
 	BOOL("server.console", server.console, "true", 0),
+	DUR("server.audit_retention", server.audit_retention_ns, "2y", 0, 0, INT64_MAX),
 	DUR("server.map_keepalive", server.map_keepalive_ns, "50s", 0, 5 * S, 110 * S),
 	DUR("server.key_expiry_notice", server.key_expiry_notice_ns, "7d", KEY_LIVE, 0, INT64_MAX),
 	STR("server.client_latest", server.client_latest, NULL, KEY_LIVE),

@@ -456,13 +456,13 @@ static int64_t highest(sqlite3 *db, const char *table)
 
 static enum status counters(struct import *im)
 {
-	int64_t preauth = highest(im->db, "pre_auth_keys"), api = highest(im->db, "api_keys");
 	const struct {
 		const char *name;
 		int64_t value;
 	} all[] = { { "node", highest(im->db, "nodes") },
 		    { "user", highest(im->db, "users") },
-		    { "key", preauth > api ? preauth : api } };
+		    { "preauth", highest(im->db, "pre_auth_keys") },
+		    { "apikey", highest(im->db, "api_keys") } };
 	enum status s = ST_OK;
 
 	for (size_t i = 0; s == ST_OK && i < sizeof all / sizeof all[0]; i++) {

@@ -144,7 +144,8 @@ static enum status open_state(struct server *srv, struct err *err)
 						     .pending_lifetime_ns = c->tuning.register_cache_expiration_ns,
 						     .limits = { .pending = (size_t)c->tuning.register_cache_max_entries,
 								 .pending_per_source = per_source > 0 ? (size_t)per_source : SIZE_MAX },
-						     .revoked_keep_ns = c->preauth_keys.revoked_retention_ns },
+						     .revoked_keep_ns = c->preauth_keys.revoked_retention_ns,
+						     .audit_keep_ns = c->server.audit_retention_ns },
 			       &srv->state, err);
 	tailnet_settings_unref(&settings);
 	dns_settings_unref(&dns);

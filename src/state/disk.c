@@ -158,6 +158,46 @@ static enum status put_audit(struct store *s, struct arena *a, tailnet_id tailne
 	return store_put(s, STORE_AUDIT, v, err);
 }
 
+struct old_audit {
+	int64_t before_ns, last_id; /* last_id: 0, none is older */
+	size_t n;
+	bool over; /* a row that stays was met */
+};
+
+static enum status note_old_audit(void *arg, const struct store_value *v, struct err *err)
+{
+	struct old_audit *o = arg;
+
+	(void)err;
+	o->over = o->over || v[COL_AUDIT_AT].i >= o->before_ns;
+	if (o->over)
+		return ST_OK;
+	o->last_id = v[COL_AUDIT_ID].i;
+	o->n++;
+	return ST_OK;
+}
+
+/*
+ * Rows stand in the order of their making: the oldest few are looked at, whatever their number is in all. A row that a turned
+ * clock made too young shields those behind it until it is old itself.
+ */
+static enum status prune_audit(struct store *s, tailnet_id tailnet, int64_t before_ns, atomic_bool *more, struct err *err)
+{
+	const struct store_cond mine = { COL_AUDIT_TAILNET, STORE_EQ, store_int(tailnet) };
+	struct store_query first = { .table = STORE_AUDIT, .conds = &mine, .n_conds = 1, .limit = AUDIT_PRUNE_BATCH };
+	struct old_audit o = { .before_ns = before_ns };
+	struct store_cond old[] = { mine, { COL_AUDIT_ID, STORE_LT, store_int(0) } };
+	enum status st = store_scan(s, &first, note_old_audit, &o, err);
+
+	if (st != ST_OK || o.n == 0)
+		return st;
+	old[1].v = store_int(o.last_id + 1);
+	st = store_delete_where(s, &(struct store_query){ .table = STORE_AUDIT, .conds = old, .n_conds = 2 }, err);
+	if (st == ST_OK && o.n == AUDIT_PRUNE_BATCH)
+		atomic_store(more, true);
+	return st;
+}
+
 /* ---- the rest ---------------------------------------------------------------------------- */
 
 static enum status del_id(struct store *s, enum store_table t, tailnet_id tailnet, uint64_t id, struct err *err)
@@ -225,6 +265,7 @@ static enum status put_op(struct store *s, struct arena *a, tailnet_id tailnet, 
 					  err);
 	case OP_PUT_DOC: return put_doc(s, tailnet, op->u.doc, err);
 	case OP_AUDIT: return put_audit(s, a, tailnet, op->u.audit, err);
+	case OP_PRUNE_AUDIT: return prune_audit(s, tailnet, op->u.prune.before_ns, op->u.prune.more, err);
 	case OP_COUNTER:
 		v[COL_COUNTERS_TAILNET] = store_int(tailnet);
 		v[COL_COUNTERS_NAME] = store_text(op->u.counter.name);

@@ -102,6 +102,7 @@ void op_release(struct op *op)
 	case OP_DEL_PREAUTH:
 	case OP_DEL_API_KEY:
 	case OP_CLEAR_SSH:
+	case OP_PRUNE_AUDIT:
 	case OP_COUNTER: break;
 	}
 }
@@ -372,9 +373,14 @@ user_id draft_next_user_id(struct draft *d)
 	return ++d->t.last_user;
 }
 
-key_id draft_next_key_id(struct draft *d)
+key_id draft_next_preauth_id(struct draft *d)
 {
-	return ++d->t.last_key;
+	return ++d->t.last_preauth;
+}
+
+key_id draft_next_api_key_id(struct draft *d)
+{
+	return ++d->t.last_api_key;
 }
 
 static unsigned hint_get(const struct trie *hints, uint64_t hash)

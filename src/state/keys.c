@@ -181,7 +181,7 @@ static enum status preauth_create_run(struct draft *d, struct command *c, struct
 		return ST_NOT_FOUND;
 	}
 	k = preauth_key_new();
-	k->id = draft_next_key_id(d);
+	k->id = draft_next_preauth_id(d);
 	k->tailnet = d->st->o.tailnet;
 	make_text("hskey-auth-", k->name, c->secret, &k->hash);
 	k->user = r->user;
@@ -403,7 +403,7 @@ static enum status api_create_run(struct draft *d, struct command *c, struct err
 		return ST_NOT_FOUND;
 	}
 	k = api_key_new();
-	k->id = draft_next_key_id(d);
+	k->id = draft_next_api_key_id(d);
 	k->tailnet = d->st->o.tailnet;
 	k->kind = r->kind;
 	make_text(api_marker[r->kind], k->name, c->secret, &k->hash);

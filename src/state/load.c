@@ -34,7 +34,11 @@ static enum status on_counter(void *arg, const struct store_value *v, struct err
 		uint64_t *to;
 	} all[] = { { "node", &l->t.last_node },
 		    { "user", &l->t.last_user },
-		    { "key", &l->t.last_key },
+		    { "preauth", &l->t.last_preauth },
+		    { "apikey", &l->t.last_api_key },
+		    /* One for both, of databases that were made so: what it gave is not given again. */
+		    { "key", &l->t.last_preauth },
+		    { "key", &l->t.last_api_key },
 		    { "audit", &l->t.last_audit } };
 
 	(void)err;
@@ -101,7 +105,7 @@ static enum status on_preauth(void *arg, const struct store_value *v, struct err
 
 	if (s != ST_OK)
 		return s;
-	at_least(&l->t.last_key, k->id);
+	at_least(&l->t.last_preauth, k->id);
 	tables_swap_preauth(&l->t, NULL, k);
 	preauth_key_unref(&k);
 	return ST_OK;
@@ -115,7 +119,7 @@ static enum status on_api_key(void *arg, const struct store_value *v, struct err
 
 	if (s != ST_OK)
 		return s;
-	at_least(&l->t.last_key, k->id);
+	at_least(&l->t.last_api_key, k->id);
 	tables_swap_api_key(&l->t, NULL, k);
 	api_key_unref(&k);
 	return ST_OK;

@@ -181,6 +181,8 @@ enum status state_open(const struct state_opts *o, struct state **out, struct er
 		atomic_store(&st->n_nodes, st->cur->n_nodes);
 		atomic_store(&st->n_online, st->online);
 		timers_add(&st->wall, state_unix_ns(st), TIMER_PURGE, 0);
+		if (st->o.audit_keep_ns > 0)
+			timers_add(&st->wall, state_unix_ns(st), TIMER_AUDIT, 0);
 		disk_start(st);
 		st->helper_runs = pthread_create(&st->helper, NULL, helper_main, st) == 0;
 		st->writer_runs = pthread_create(&st->writer, NULL, writer_main, st) == 0;

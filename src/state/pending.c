@@ -701,6 +701,37 @@ struct command *command_purge(void)
 	return command_new(&type, 0, NULL, NULL, NULL);
 }
 
+/* ---- old rows of the audit log ------------------------------------------------------------------------ */
+
+static enum status prune_run(struct draft *d, struct command *c, struct err *err)
+{
+	struct op op = { .kind = OP_PRUNE_AUDIT };
+
+	(void)c;
+	(void)err;
+	op.u.prune.before_ns = d->now_ns - d->st->o.audit_keep_ns;
+	op.u.prune.more = &d->st->audit_more;
+	vec_push(&d->ops, op);
+	return ST_OK;
+}
+
+/* Where there is more, it goes on soon; whatever waits comes in between. */
+static void prune_finish(struct state *st, struct command *c)
+{
+	int64_t in_ns = atomic_exchange(&st->audit_more, false) ? NS_PER_S / 4 : 3600 * NS_PER_S;
+
+	(void)c;
+	timers_add(&st->wall, state_unix_ns(st) + in_ns, TIMER_AUDIT, 0);
+}
+
+struct command *command_prune_audit(void)
+{
+	static const struct command_type type = { .name = "prune audit", .class = CLASS_DURABLE, .run = prune_run,
+						   .finish = prune_finish };
+
+	return command_new(&type, 0, NULL, NULL, NULL);
+}
+
 /* ---- SSH checks -------------------------------------------------------------------------------------- */
 
 static bool approved(const struct draft *d, const struct state_ssh_check *r)

@@ -450,6 +450,9 @@ void state_timer(struct state *st, struct turn *t, const struct timer *tm)
 		purge(st);
 		timers_add(&st->wall, state_unix_ns(st) + 3600 * NS_PER_S, TIMER_PURGE, 0);
 		break;
+	case TIMER_AUDIT:
+		command_submit_internal(st, command_prune_audit());
+		break;
 	case TIMER_FLUSH:
 		/* Being awake is all: what is due goes with the next batch. */
 		if (st->flush_at_ns == tm->at_ns)

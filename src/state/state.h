@@ -71,6 +71,7 @@ struct state_opts {
 	int64_t pending_lifetime_ns;     /* 0: 15 min */
 	int64_t presence_write_ns;       /* presence of one node is stored at most once in so long; 0: 10 s */
 	int64_t revoked_keep_ns;         /* revoked and expired keys are dropped after so long; <= 0: never */
+	int64_t audit_keep_ns;           /* rows of the audit log are dropped after so long; <= 0: never */
 };
 
 /**

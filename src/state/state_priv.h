@@ -52,7 +52,7 @@ struct audit_entry {
 enum op_kind {
 	OP_PUT_NODE, OP_PUT_PRESENCE, OP_DEL_NODE, OP_PUT_USER, OP_DEL_USER, OP_PUT_PREAUTH, OP_DEL_PREAUTH,
 	OP_PUT_API_KEY, OP_DEL_API_KEY, OP_PUT_PENDING, OP_DEL_PENDING, OP_PUT_SSH, OP_DEL_SSH, OP_CLEAR_SSH,
-	OP_PUT_DOC, OP_AUDIT, OP_COUNTER,
+	OP_PUT_DOC, OP_AUDIT, OP_PRUNE_AUDIT, OP_COUNTER,
 };
 struct doc {
 	char *kind, *key;              /* owned */
@@ -72,6 +72,7 @@ struct op {
 		struct audit_entry *audit;     /* owned */
 		uint64_t id;                   /* deletions */
 		struct { const char *name; uint64_t value; } counter;
+		struct { int64_t before_ns; atomic_bool *more; } prune; /* *more: the limit of a batch was met */
 	} u;
 };
 void op_release(struct op *op);
@@ -84,7 +85,7 @@ struct tables {
 	struct trie *pending;                         /* by auth id */
 	struct trie *ssh;                             /* by pair */
 	size_t n_pending;                             /* open ones */
-	uint64_t last_node, last_user, last_key, last_audit; /* IDs given so far */
+	uint64_t last_node, last_user, last_preauth, last_api_key, last_audit; /* IDs given so far */
 };
 void tables_copy(struct tables *to, const struct tables *from); /* counts the roots */
 void tables_release(struct tables *t);
@@ -232,7 +233,8 @@ void draft_audit_text(struct draft *d, const char *action, const char *object, s
 		      struct shared_bytes *after);
 node_id draft_next_node_id(struct draft *d);
 user_id draft_next_user_id(struct draft *d);
-key_id draft_next_key_id(struct draft *d);
+key_id draft_next_preauth_id(struct draft *d);
+key_id draft_next_api_key_id(struct draft *d);
 /** A label of its own for this host name; `self` may keep its name. */
 void draft_unique_name(struct draft *d, const char *hostname, node_id self, char out[static NODE_NAME_MAX + 1]);
 /** Give n the addresses it lacks. ST_TOO_BIG: none left. */
@@ -290,7 +292,7 @@ bool backlog_due(struct state *st);
 
 /* ---- timers -------------------------------------------------------------------------------- */
 
-enum timer_kind { TIMER_OFFLINE, TIMER_EPHEMERAL, TIMER_EXPIRY, TIMER_PENDING, TIMER_FLUSH, TIMER_PURGE };
+enum timer_kind { TIMER_OFFLINE, TIMER_EPHEMERAL, TIMER_EXPIRY, TIMER_PENDING, TIMER_FLUSH, TIMER_PURGE, TIMER_AUDIT };
 struct timer {
 	int64_t at_ns;
 	enum timer_kind kind;
@@ -429,7 +431,7 @@ struct state {
 	atomic_int_least64_t last_commit_ns;
 	char prefix4[IP_PREFIX_TEXT_MAX], prefix6[IP_PREFIX_TEXT_MAX]; /* prefixes.c: last in force; "-": never any */
 	bool prefixes_changed;
-	atomic_bool store_ok;
+	atomic_bool store_ok, audit_more;
 	size_t online;                /* writer's count */
 };
 int64_t state_unix_ns(const struct state *st);
@@ -471,6 +473,8 @@ void secret_hash_sha256(struct bytes secret, struct secret_hash *out);
 /* Commands that the writer gives itself. */
 struct command *command_delete_idle(node_id id);
 struct command *command_purge(void);
+#define AUDIT_PRUNE_BATCH 500u /* rows of one transaction: what waits behind it does not notice */
+struct command *command_prune_audit(void);
 struct command *command_approve_all(void);
 
 #endif

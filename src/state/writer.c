@@ -90,7 +90,8 @@ static void add_counters(struct draft *d)
 		uint64_t was, is;
 	} all[] = { { "node", old->last_node, now->last_node },
 		    { "user", old->last_user, now->last_user },
-		    { "key", old->last_key, now->last_key },
+		    { "preauth", old->last_preauth, now->last_preauth },
+		    { "apikey", old->last_api_key, now->last_api_key },
 		    { "audit", old->last_audit, now->last_audit } };
 
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {

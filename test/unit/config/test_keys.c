@@ -286,6 +286,7 @@ static void a_change_in_a_whole_file_is_seen_alone(void **state)
 		{ "server.tailnet", "t.net" },
 		{ "server.user", "u" },
 		{ "server.console", "false" },
+		{ "server.audit_retention", "30d" },
 		{ "server.map_keepalive", "20s" },
 		{ "server.key_expiry_notice", "3d" },
 		{ "server.client_latest", "1.104" },

@@ -122,6 +122,7 @@ static const char rows[] =
 	"  (43, 'mkey:" KEY_C "', 'nodekey:" KEY_C "', '', '[]', '{}', NULL, 'fd7a:115c:a1e0::3', 'web', 'web',"
 	"   NULL, 'oidc', 'null', 3, NULL, NULL, '', " THEN ");"
 	"UPDATE sqlite_sequence SET seq = 60 WHERE name = 'nodes';"
+	"UPDATE sqlite_sequence SET seq = 16 WHERE name = 'pre_auth_keys';"
 	"INSERT INTO policies (id, data, deleted_at, created_at) VALUES (1, '{}', NULL, " THEN "),"
 	"  (2, '// mine\n{\"acls\": []}', NULL, " THEN "), (3, 'x', " THEN ", " THEN ");";
 
@@ -480,7 +481,8 @@ static void take_over_all(bool is_later)
 	check_nodes(s);
 	assert_int_equal(counter(s, "user"), 20);
 	assert_int_equal(counter(s, "node"), 60);
-	assert_int_equal(counter(s, "key"), 10);
+	assert_int_equal(counter(s, "preauth"), 16);
+	assert_int_equal(counter(s, "apikey"), 10);
 	assert_int_equal(store_get(s, STORE_DOCS, policy, keep_text, &text, NULL), ST_OK);
 	assert_string_equal(text, "// mine\n{\"acls\": []}");
 	free(text);

@@ -458,6 +458,107 @@ static void every_change_leaves_a_row(void **state)
 	answer_release(&a);
 }
 
+/* Enough rows for several batches; what is young stays, and what people do goes on in between. */
+static void old_rows_of_the_log_go_in_batches(void **state)
+{
+	struct world *w = *state;
+	struct answer a = { .came = false };
+	struct seen_audit seen;
+	user_id last;
+	enum { DAY = 24 * 3600, OLD = 2 * 500 + 30 };
+	char name[16];
+
+	for (int i = 0; i < OLD; i++) {
+		snprintf(name, sizeof name, "u%d", i);
+		make_user(w, name);
+	}
+	world_close(w);
+	w->opts.audit_keep_ns = 30 * (int64_t)DAY * NS_PER_S;
+	world_open(w);
+	turn_clock(w, 29 * (int64_t)DAY * NS_PER_S);
+	make_user(w, "young");
+	assert_string_not_equal(audit(w, &seen, (struct state_audit_filter){ .object = "user:1", .max = 5 }), "");
+	turn_clock(w, 2 * (int64_t)DAY * NS_PER_S);
+	/* One batch went, or goes; each quarter of a second another. */
+	for (int i = 0; i < 50 && audit(w, &seen, (struct state_audit_filter){ .object = "user:1030", .max = 5 })[0] != 0; i++) {
+		snprintf(name, sizeof name, "v%d", i);
+		make_user(w, name);
+		turn_clock(w, NS_PER_S / 2);
+	}
+	assert_string_equal(audit(w, &seen, (struct state_audit_filter){ .object = "user:1", .max = 5 }), "");
+	assert_string_equal(audit(w, &seen, (struct state_audit_filter){ .object = "user:1030", .max = 5 }), "");
+	assert_string_equal(audit(w, &seen, (struct state_audit_filter){ .object = "user:1031", .max = 5 }), "user.create user:1031 |");
+	/* The numbers of rows go on over a restart, even when all rows went. */
+	world_close(w);
+	w->opts.audit_keep_ns = 1;
+	world_open(w);
+	last = make_user(w, "xavier");
+	for (int i = 0; i < 50 && audit(w, &seen, (struct state_audit_filter){ .max = 5 })[0] != 0; i++)
+		turn_clock(w, 2 * (int64_t)DAY * NS_PER_S);
+	world_close(w);
+	w->opts.audit_keep_ns = 0;
+	world_open(w);
+	make_user(w, "after");
+	snprintf(name, sizeof name, "user:%d", (int)last + 1);
+	assert_non_null(strstr(audit(w, &seen, (struct state_audit_filter){ .max = 1 }), name));
+	assert_string_equal(audit(w, &seen, (struct state_audit_filter){ .before_id = (uint64_t)last + 1, .max = 9 }), "");
+	answer_release(&a);
+}
+
+/* As in the Go server: a pre-auth key and an API key may have the same number, and none is given twice. */
+static void each_kind_of_key_has_numbers_of_its_own(void **state)
+{
+	struct world *w = *state;
+	struct answer a = { .came = false };
+	struct state_api_key_new api = { .kind = API_KEY, .expires_ns = TIME_NONE, .user = make_user(w, "alice") };
+	struct state_preauth_new pre = { .user = api.user, .expires_ns = TIME_NONE };
+
+	for (unsigned i = 1; i <= 3; i++) {
+		assert_int_equal(CALL(&a, state_preauth_create, w->st, &pre), ST_OK);
+		assert_int_equal(a.preauth->id, i);
+	}
+	assert_int_equal(CALL(&a, state_api_key_create, w->st, &api), ST_OK);
+	assert_int_equal(a.api_key->id, 1);
+	assert_int_equal(CALL(&a, state_preauth_delete, w->st, NULL, 3), ST_OK);
+	assert_int_equal(CALL(&a, state_api_key_delete, w->st, &(struct state_api_key_ref){ .kind = API_KEY, .id = 1 }), ST_OK);
+	world_close(w);
+	world_open(w);
+	assert_int_equal(CALL(&a, state_preauth_create, w->st, &pre), ST_OK);
+	assert_int_equal(a.preauth->id, 4);
+	assert_int_equal(CALL(&a, state_api_key_create, w->st, &api), ST_OK);
+	assert_int_equal(a.api_key->id, 2);
+	answer_release(&a);
+}
+
+/* A database from when there was one number for both: nothing that was given is given again, to either. */
+static void numbers_of_an_older_database_are_not_given_again(void **state)
+{
+	struct world *w = *state;
+	struct answer a = { .came = false };
+	struct state_api_key_new api = { .kind = API_KEY, .expires_ns = TIME_NONE, .user = make_user(w, "alice") };
+	struct state_preauth_new pre = { .user = api.user, .expires_ns = TIME_NONE };
+	const struct store_value row[] = { store_int(1), store_text("key"), store_int(41) };
+	struct store *s = NULL;
+	struct err err;
+
+	world_close(w);
+	assert_int_equal(store_open_fake(w->disk, &s, &err), ST_OK);
+	assert_int_equal(store_begin(s, &err), ST_OK);
+	assert_int_equal(store_put(s, STORE_COUNTERS, row, &err), ST_OK);
+	assert_int_equal(store_commit(s, &err), ST_OK);
+	store_close(&s);
+	for (int round = 0; round < 2; round++) {
+		world_open(w);
+		assert_int_equal(CALL(&a, state_preauth_create, w->st, &pre), ST_OK);
+		assert_int_equal(a.preauth->id, 42 + round);
+		assert_int_equal(CALL(&a, state_api_key_create, w->st, &api), ST_OK);
+		assert_int_equal(a.api_key->id, 42 + round);
+		if (round == 0)
+			world_close(w);
+	}
+	answer_release(&a);
+}
+
 int main(void)
 {
 #define T(t) cmocka_unit_test_setup_teardown(t, set_up, tear_down)
@@ -475,6 +576,9 @@ int main(void)
 		T(a_command_that_fails_halfway_leaves_nothing),
 		T(documents_are_kept),
 		T(every_change_leaves_a_row),
+		T(old_rows_of_the_log_go_in_batches),
+		T(each_kind_of_key_has_numbers_of_its_own),
+		T(numbers_of_an_older_database_are_not_given_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
