@@ -75,8 +75,8 @@ def test_where_there_is_no_key_and_no_user_are_empty_ones(busy):
 
 
 def test_what_only_succeeds_says_so_in_these_words(busy):
-    for words, said in (("preauthkeys expire -i 1", {}), ("preauthkeys delete -i 1", {}), ("apikeys expire -i 2", {}),
-                        ("apikeys delete -i 2", {}), ("nodes delete -i 1 --force", {"Result": "Node deleted"}),
+    for words, said in (("preauthkeys expire -i 1", {}), ("preauthkeys delete -i 1", {}), ("apikeys expire -i 1", {}),
+                        ("apikeys delete -i 1", {}), ("nodes delete -i 1 --force", {"Result": "Node deleted"}),
                         ("users destroy -i 1 --force", {})):
         assert busy.json(*words.split()) == said, words
     busy.run("users", "create", "anna")
