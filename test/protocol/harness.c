@@ -61,7 +61,8 @@ static void write_files(void)
 		   "database: {type: sqlite, sqlite: {path: %s/db.sqlite}}\n"
 		   "derp: {server: {enabled: false}, urls: [], paths: [%s/derp.yaml], auto_update_enabled: false}\n"
 		   "dns: {magic_dns: true, base_domain: tail.test, override_local_dns: false}\n"
-		   "policy: {mode: database}\ndisable_check_updates: true\nlog: {level: warn}\n",
+		   "policy: {mode: database}\ndisable_check_updates: true\nlog: {level: warn}\n"
+		   "server: {limits: {registrations_per_minute: 0}}\n",
 		   w.url, w.port, w.dir, w.dir, w.dir, w.dir);
 	text = buf_take(&b, NULL);
 	write_file("config.yaml", text);
