@@ -3,11 +3,12 @@
 usage: oidc_provider.py ADDRESS PORT FOLDER
 
 Who logs in stands in FOLDER/claims.json, read again at each login; its member "deny" refuses, "id_token_lifetime" is in
-seconds. What was asked is written to FOLDER/seen.json: the parameters of the last authorization and token request. Keys are
+seconds, "lie" names one of the LIES below, or what else to do badly. What was asked is written to FOLDER/seen.json: the parameters of the last authorization and token request. Keys are
 made by the command openssl.
 """
 import base64
 import hashlib
+import hmac
 import json
 import os
 import subprocess
@@ -36,10 +37,36 @@ def jwk():
     return {"kty": "RSA", "alg": "RS256", "use": "sig", "kid": "k1", "n": b64(bytes.fromhex(n)), "e": "AQAB"}
 
 
-def token(claims):
-    head = b64(json.dumps({"alg": "RS256", "kid": "k1", "typ": "JWT"}).encode())
-    body = b64(json.dumps(claims).encode())
-    return f"{head}.{body}." + b64(openssl("dgst", "-sha256", "-sign", KEY, data=f"{head}.{body}".encode()))
+def token(claims, lie=None):
+    header = {"alg": {"none": "none", "hs256": "HS256"}.get(lie, "RS256"), "kid": "k1", "typ": "JWT"}
+    if lie == "kid":
+        header["kid"] = "k2"
+    if lie == "no kid":
+        del header["kid"]
+    text = b64(json.dumps(header).encode()) + "." + b64(json.dumps(claims).encode())
+    if lie == "none":
+        return text + "."
+    if lie == "hs256":  # the public key, which everybody knows, taken for a secret
+        public = openssl("rsa", "-in", KEY, "-pubout")
+        return text + "." + b64(hmac.new(public, text.encode(), hashlib.sha256).digest())
+    key = KEY
+    if lie == "key":
+        key = os.path.join(FOLDER, "other.pem")
+        openssl("genrsa", "-out", key, "2048")
+    return text + "." + b64(openssl("dgst", "-sha256", "-sign", key, data=text.encode()))
+
+
+# What the claims of an ID token become.
+LIES = {
+    "nonce": lambda c, now: {"nonce": "another"},
+    "audience": lambda c, now: {"aud": "another"},
+    "issuer": lambda c, now: {"iss": "https://id.evil.test"},
+    "expired": lambda c, now: {"iat": now - 7200, "exp": now - 3600},
+    "not yet": lambda c, now: {"nbf": now + 3600},
+    "from the future": lambda c, now: {"iat": now + 3600, "exp": now + 7200},
+    "nobody": lambda c, now: {"sub": ""},
+    "another token's": lambda c, now: {"at_hash": "AAAAAAAAAAAAAAAAAAAAAA"},
+}
 
 
 def claims_now():
@@ -64,6 +91,19 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
+    def endless(self):
+        """An answer that does not stop while somebody reads."""
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.close_connection = True
+        try:
+            while True:
+                self.wfile.write(b" " * 65536)
+        except OSError:
+            note(cut_off=True)
+
     def do_GET(self):
         url = urllib.parse.urlsplit(self.path)
         query = dict(urllib.parse.parse_qsl(url.query))
@@ -86,7 +126,10 @@ class Handler(BaseHTTPRequestHandler):
                 codes[back["code"]] = (query, claims)
             self.answer(302, Location=query["redirect_uri"] + "?" + urllib.parse.urlencode(back))
         elif url.path == "/userinfo":
-            self.answer(200, {k: v for k, v in claims_now().items() if k != "id_token_lifetime"})
+            claims = {k: v for k, v in claims_now().items() if k != "id_token_lifetime"}
+            if claims.get("lie") == "userinfo":
+                claims = {"sub": "s-loki", "name": "Loki", "email": "loki@evil.test", "email_verified": True}
+            self.answer(200, claims)
         else:
             self.answer(404, {})
 
@@ -96,6 +139,17 @@ class Handler(BaseHTTPRequestHandler):
         if basic.startswith("Basic "):
             form["client_id"], form["client_secret"] = base64.b64decode(basic[6:]).decode().split(":", 1)
         note(token=form)
+        lie = claims_now().get("lie")
+        if lie == "endless":
+            return self.endless()
+        if lie == "away":
+            return self.answer(503, {})
+        if lie == "elsewhere":
+            return self.answer(307, Location=ISSUER + "/token")
+        if lie == "slow":
+            time.sleep(20)
+        if lie == "nonsense":
+            return self.answer(200, ["id_token"])
         query, claims = codes.pop(form.get("code"), (None, None))
         if query is None or form["client_secret"] != "secret" or form["client_id"] != query["client_id"]:
             return self.answer(400, {"error": "invalid_grant"})
@@ -105,7 +159,7 @@ class Handler(BaseHTTPRequestHandler):
         now = int(time.time())
         body = {"iss": ISSUER, "aud": query["client_id"], "iat": now, "exp": now + claims.get("id_token_lifetime", 3600),
                 "nonce": query.get("nonce", ""), **claims}
-        self.answer(200, {"access_token": "a", "token_type": "Bearer", "expires_in": 3600, "id_token": token(body)})
+        self.answer(200, {"access_token": "a", "token_type": "Bearer", "expires_in": 3600, "id_token": token({**body, **LIES.get(lie, lambda c, now: {})(body, now)}, lie)})
 
 
 if not os.path.exists(KEY):
