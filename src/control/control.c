@@ -213,6 +213,7 @@ void control_loop_advance(struct control_loop *cl, struct publication *p)
 	mapper_loop_advance(cl->maps, p, clock_mono_ns());
 	snapshot_unref(&old);
 	told_advance(cl, p);
+	control_probe_wake(cl);
 	control_map_kick(cl);
 }
 

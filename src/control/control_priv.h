@@ -102,6 +102,8 @@ void control_others_routes(struct control *c);
 /* probe.c */
 void control_probe_start(struct control_loop *cl);
 void control_probe_stop(struct control_loop *cl);
+/** The snapshot moved on (a new stream makes it): there may be routers to ask again. Cheap. */
+void control_probe_wake(struct control_loop *cl);
 /** HEAD or POST of a ping's URL came, inside the channel or on the outer server. */
 void control_ping_response(void *control, struct http_req *r);
 

@@ -145,33 +145,44 @@ static void judge(struct control_loop *cl)
 	}
 }
 
+/* False: no prefix is shared, there is nobody to ask until the world changes. */
+static bool ask_all(struct control_loop *cl)
+{
+	struct round *r = xmalloc(sizeof *r);
+	bool any;
+
+	r->cl = cl;
+	r->now_ns = clock_mono_ns();
+	find_shared(cl->snap, &r->shared);
+	any = r->shared.n > 0;
+	if (any) {
+		control_map_each(cl, ask, r);
+		control_map_kick(cl);
+	}
+	free(r);
+	return any;
+}
+
 static void due(void *arg)
 {
 	struct control_loop *cl = arg;
-	int64_t next = cl->c->probe_interval_ms;
-	struct round *r;
 
 	judge(cl);
-	if (cl->probes == NULL) {
-		r = xmalloc(sizeof *r);
-		r->cl = cl;
-		r->now_ns = clock_mono_ns();
-		find_shared(cl->snap, &r->shared);
-		if (r->shared.n > 0)
-			control_map_each(cl, ask, r);
-		free(r);
-		control_map_kick(cl);
-	}
-	if (cl->probes != NULL)
-		next = cl->c->probe_timeout_ms;
-	loop_timer_start(&cl->probe_timer, (uint64_t)next);
+	if (cl->probes == NULL && !ask_all(cl))
+		return; /* control_probe_wake() goes on: an idle server sleeps */
+	loop_timer_start(&cl->probe_timer, (uint64_t)(cl->probes != NULL ? cl->c->probe_timeout_ms : cl->c->probe_interval_ms));
+}
+
+void control_probe_wake(struct control_loop *cl)
+{
+	if (cl->c->probe_interval_ms > 0 && cl->c->probe_timeout_ms > 0 && !loop_timer_active(&cl->probe_timer))
+		loop_timer_start(&cl->probe_timer, (uint64_t)cl->c->probe_interval_ms);
 }
 
 void control_probe_start(struct control_loop *cl)
 {
 	loop_timer_init(&cl->probe_timer, cl->loop, due, cl);
-	if (cl->c->probe_interval_ms > 0 && cl->c->probe_timeout_ms > 0)
-		loop_timer_start(&cl->probe_timer, (uint64_t)cl->c->probe_interval_ms);
+	control_probe_wake(cl);
 }
 
 void control_probe_stop(struct control_loop *cl)
