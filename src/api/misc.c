@@ -89,9 +89,21 @@ static void policy_set(void *arg, struct http_req *r)
 	api_op_submitted(op, s, &e);
 }
 
-static void answer_empty(struct api_op *op)
+/* {}, as the Go server has it, if there is nothing to say. */
+static void answer_check(struct api_op *op)
 {
-	api_send_empty(op->req);
+	struct api_out o;
+
+	if (op->json == NULL || op->json_n <= 2) {
+		api_send_empty(op->req);
+		return;
+	}
+	api_out_init(&o);
+	jw_obj_begin(&o.w);
+	jw_key(&o.w, "warnings");
+	jw_raw(&o.w, bytes_of(op->json, op->json_n));
+	jw_obj_end(&o.w);
+	api_out_send(op->req, &o);
 }
 
 static void policy_check(void *arg, struct http_req *r)
@@ -104,7 +116,7 @@ static void policy_check(void *arg, struct http_req *r)
 
 	if (!api_body(r, false, "policy", &body) || !api_long_text(r, body, "policy", &text))
 		return;
-	op = api_op_new(a, r, "checking policy", answer_empty);
+	op = api_op_new(a, r, "checking policy", answer_check);
 	api_op_submitted(op, state_policy_check(a->state, bytes_of_str(text != NULL ? text : ""), api_op_done, op, &e), &e);
 }
 

@@ -36,6 +36,62 @@ static enum status read_file(struct cli_ctx *c, const char *path, const char **t
 	return s;
 }
 
+/* As in "line 4, column 35: ..." somewhere in the words. */
+static bool position_of(const char *words, unsigned *line, unsigned *column)
+{
+	const char *at = strstr(words, "line ");
+
+	return at != NULL && sscanf(at, "line %u, column %u:", line, column) == 2 && *line > 0 && *column > 0;
+}
+
+static const char *line_of(const char *text, unsigned line)
+{
+	for (; line > 1 && text != NULL; line--) {
+		text = strchr(text, '\n');
+		text = text != NULL ? text + 1 : NULL;
+	}
+	return text;
+}
+
+#define SPOT_WIDTH 100 /* of a long line, so much is shown */
+
+/* The place that an error speaks of, with a mark below it, ahead of the words. */
+static void show_spot(struct cli_ctx *c, const char *text)
+{
+	unsigned line, column;
+	const char *s;
+	size_t n, skip, at;
+
+	if (c->format != CLI_HUMAN || text == NULL || !position_of(c->err.text, &line, &column))
+		return;
+	s = line_of(text, line);
+	if (s == NULL)
+		return;
+	n = strcspn(s, "\r\n");
+	at = column - 1 < n ? column - 1 : n;
+	skip = at > SPOT_WIDTH / 2 && n > SPOT_WIDTH ? at - SPOT_WIDTH / 2 : 0;
+	while (skip > 0 && ((unsigned char)s[skip] & 0xc0) == 0x80)
+		skip--; /* not in the middle of a character */
+	fprintf(stderr, "%s:%u:%u\n    ", cli_flag(c, "file")->text, line, column);
+	for (size_t i = skip; i < n && i < skip + SPOT_WIDTH; i++)
+		putc((unsigned char)s[i] < ' ' ? ' ' : s[i], stderr);
+	fputs("\n    ", stderr);
+	for (size_t i = skip; i < at; i++)
+		if (((unsigned char)s[i] & 0xc0) != 0x80)
+			putc(' ', stderr);
+	fputs("^\n", stderr);
+}
+
+static void show_warnings(struct cli_ctx *c, struct json_object *answer)
+{
+	struct json_object *list = cli_member(answer, "warnings");
+
+	if (c->format != CLI_HUMAN || !json_object_is_type(list, json_type_array))
+		return;
+	for (size_t i = 0; i < json_object_array_length(list); i++)
+		fprintf(stderr, "Warning: %s\n", json_object_get_string(json_object_array_get_idx(list, i)));
+}
+
 static bool bypass(struct cli_ctx *c)
 {
 	return cli_flag(c, "bypass-server-and-access-database-directly")->on ||
@@ -85,9 +141,13 @@ enum status cli_policy_set(struct cli_ctx *c)
 		cli_put(body, "policy", text);
 		s = cli_call(c, "setting ACL policy", "PUT", "/api/v1/policy", body, &out);
 	}
-	if (s == ST_OK)
-		cli_result(c, out, "Policy updated.");
-	return s;
+	if (s != ST_OK) {
+		show_spot(c, text);
+		return s;
+	}
+	show_warnings(c, out);
+	cli_result(c, out, "Policy updated.");
+	return ST_OK;
 }
 
 enum status cli_policy_check(struct cli_ctx *c)
@@ -105,9 +165,13 @@ enum status cli_policy_check(struct cli_ctx *c)
 		cli_put(body, "policy", text);
 		s = cli_call(c, "checking policy", "POST", "/api/v1/policy/check", body, &out);
 	}
-	if (s == ST_OK)
-		cli_result(c, out, "Policy is valid");
-	return s;
+	if (s != ST_OK) {
+		show_spot(c, text);
+		return s;
+	}
+	show_warnings(c, out);
+	cli_result(c, out, "Policy is valid");
+	return ST_OK;
 }
 
 /* The node and user lists that explain needs: from a file, or from the server. */

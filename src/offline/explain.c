@@ -250,8 +250,8 @@ static struct json_object *to_json(struct arena *a, const struct policy_explanat
 		put(step, "destination", s->target);
 		put(step, "text", s->text);
 		json_object_array_add(steps, step);
-		if (i < 5)
-			all = arena_printf(a, "%s\n  line %u: %s", all, s->line, s->text);
+		if (i > 0 && i < 6) /* the first is in the answer */
+			all = arena_printf(a, "%s\n  %s", all, s->text);
 	}
 	put(o, "text", all);
 	return o;

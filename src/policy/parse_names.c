@@ -386,9 +386,12 @@ static bool parse_service_approvers(struct parse *c, const struct hujson_value *
 {
 	uint32_t *sel, n;
 
-	for (const struct hujson_value *v = o->child; v; v = v->next)
-		if (!owner_list(c, v, arena_printf(c->a, "autoApprovers.services[%s]", quoted(c->a, v->key)), &sel, &n))
+	for (const struct hujson_value *v = o->child; v; v = v->next) {
+		const char *where = arena_printf(c->a, "autoApprovers.services[%s]", quoted(c->a, v->key));
+		if (!owner_list(c, v, where, &sel, &n))
 			return false;
+		warn(c, v->key_pos, "%s: this server offers no services, it approves nothing", where);
+	}
 	return true;
 }
 

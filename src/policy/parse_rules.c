@@ -160,7 +160,7 @@ static bool check_dst(struct parse *c, uint32_t pos, const struct sel *s)
 	if (s->ag == AG_NONROOT || s->ag == AG_SHARED)
 		return refuse(c, pos, "cannot use %s as a dst", s->text);
 	if (s->kind == SEL_SVC)
-		warn(c, pos, "%s: no service of that name is known, it selects nothing", s->text);
+		warn(c, pos, "%s: this server offers no services, it selects nothing", s->text);
 	return true;
 }
 

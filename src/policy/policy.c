@@ -283,8 +283,7 @@ static bool parse_text(struct parse *c)
 	c->status = s;
 	if (c->error) {
 		*c->error = (struct policy_error){ 400, e.line, e.column, "" };
-		snprintf(c->error->message, sizeof c->error->message, "line %u, column %u: %s", e.line, e.column,
-			 e.message);
+		snprintf(c->error->message, sizeof c->error->message, "%s", e.message);
 	}
 	return false;
 }

@@ -116,7 +116,7 @@ static enum status policy_submit(struct state *st, const struct command_type *ty
 	enum status s = policy_parse(text, NULL, &p, &perr);
 
 	if (s != ST_OK) {
-		if (perr.line > 0 && strncmp(perr.message, "line ", 5) != 0) /* a text that is no HuJSON says so itself */
+		if (perr.line > 0)
 			err_set(err, "line %u, column %u: %s", perr.line, perr.column, perr.message);
 		else
 			err_set(err, "%s", perr.message);
