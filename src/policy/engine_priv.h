@@ -322,6 +322,8 @@ typedef void src_text_fn(void *arg, const struct src_text *t);
 void src_texts(const struct policy_engine *e, uint32_t src, src_text_fn *fn, void *arg);
 /* The selectors of a source set match such a device: for autogroup:self and companions. */
 bool src_selects(const struct policy_engine *e, uint32_t src, const struct kind *k);
+/* If these conditions held for it. */
+bool src_selects_if(const struct policy_engine *e, uint32_t src, const struct kind *k, const uint64_t *cond);
 /* Does the template put something on nodes of this kind? For self: if the owner has sources. */
 bool tmpl_concerns(const struct policy_engine *e, const struct tmpl *t, const struct kind *k);
 static inline bool tmpl_is_self(const struct tmpl *t)
@@ -369,9 +371,12 @@ uint64_t filter_digest(const struct policy_engine *e, const struct rec *n);
 /* ---- ssh.c ---- */
 uint64_t ssh_digest(const struct policy_engine *e, const struct rec *n);
 enum ssh_want { SSH_WANT_IN, SSH_WANT_CHECK, SSH_WANT_DENY };
-/* Holds this for every source: it gets in, gets in by a check rule, does not get in? An empty user never gets in. */
+/*
+ * Holds this for every source: it gets in, gets in by a check rule, does not get in? An empty user never gets in.
+ * cond: conditions taken as fulfilled by sources, instead of those they fulfil; NULL: none.
+ */
 bool ssh_lets_all(const struct policy_engine *e, const struct rec *dst, const node_id *src, size_t n, const char *user,
-		  enum ssh_want want);
+		  enum ssh_want want, const uint64_t *cond);
 
 /* ---- reach.c: may this packet pass? ---- */
 

@@ -133,13 +133,20 @@ void src_texts(const struct policy_engine *e, uint32_t src, src_text_fn *fn, voi
 		fn(arg, &st->outside[i]);
 }
 
-bool src_selects(const struct policy_engine *e, uint32_t src, const struct kind *k)
+bool src_selects_if(const struct policy_engine *e, uint32_t src, const struct kind *k, const uint64_t *cond)
 {
 	const struct srcset *s = set_of(e, src);
 	const struct src_static *st = &e->l->src[src];
 
-	return cond_holds(s, k) && (s->any || s->danger || bits_meet(k->addr, st->addr, e->l->words) ||
-				    bits_meet(k->addr, st->lit, e->l->words));
+	if (s->cond >= 0 && !bit_get(cond, (size_t)s->cond))
+		return false;
+	return s->any || s->danger || bits_meet(k->addr, st->addr, e->l->words) ||
+	       bits_meet(k->addr, st->lit, e->l->words);
+}
+
+bool src_selects(const struct policy_engine *e, uint32_t src, const struct kind *k)
+{
+	return src_selects_if(e, src, k, k->cond);
 }
 
 static bool via_concerns(const struct policy_engine *e, const struct tmpl *t, const struct kind *k)

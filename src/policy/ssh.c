@@ -22,6 +22,7 @@ struct ssh_work {
 	const struct policy_engine *e;
 	struct arena *a;
 	const struct ssh_rule *r;
+	const uint64_t *cond; /* that sources are taken to fulfil; NULL: those they do */
 	VEC(struct ssh_out) out;
 	VEC(const struct rec *) src; /* devices the sources of r select */
 };
@@ -32,6 +33,11 @@ static bool selects(const uint32_t *sel, uint32_t n, const struct kind *k)
 		if (bit_get(k->addr, sel[i]))
 			return true;
 	return false;
+}
+
+static bool is_source(const struct ssh_work *w, const struct kind *k)
+{
+	return src_selects_if(w->e, w->r->src, k, w->cond ? w->cond : k->cond);
 }
 
 /* The local part of the user's login, if its domain is one of those of the rule. */
@@ -86,7 +92,7 @@ static void collect_src(struct ssh_work *w)
 	w->src.n = 0;
 	for (size_t i = 0; i < w->e->n_live_kinds; i++) {
 		uint32_t k = w->e->live_kinds[i];
-		if (!src_selects(w->e, w->r->src, kind_at(w->e->l, k)))
+		if (!is_source(w, kind_at(w->e->l, k)))
 			continue;
 		for (policy_class c = kind_first(w->e, k); c != POLICY_CLASS_NONE; c = kind_next(w->e, c))
 			add_src(w, c);
@@ -100,7 +106,7 @@ static void collect_own(struct ssh_work *w, const struct rec *n)
 {
 	w->src.n = 0;
 	for (policy_class c = owner_first(w->e, n->class); c != POLICY_CLASS_NONE; c = owner_next(w->e, c))
-		if (src_selects(w->e, w->r->src, kind_at(w->e->l, class_at(w->e->l, c)->kind)))
+		if (is_source(w, kind_at(w->e->l, class_at(w->e->l, c)->kind)))
 			add_src(w, c);
 }
 
@@ -134,7 +140,7 @@ static void compile_one(struct ssh_work *w, const struct rec *n)
 			emit_by_user(w);
 		else
 			emit(w, w->src.v, w->src.n, 0);
-	} else if (w->r->n_dst && local && src_selects(w->e, w->r->src, k)) {
+	} else if (w->r->n_dst && local && is_source(w, k)) {
 		if (n->user)
 			emit_own(w, n);
 		else
@@ -369,9 +375,9 @@ struct policy_ssh_answer policy_ssh_ask(const struct policy_engine *e, node_id s
 }
 
 bool ssh_lets_all(const struct policy_engine *e, const struct rec *dst, const node_id *src, size_t n, const char *user,
-		  enum ssh_want want)
+		  enum ssh_want want, const uint64_t *cond)
 {
-	struct ssh_work w = { .e = e, .a = arena_new() };
+	struct ssh_work w = { .e = e, .a = arena_new(), .cond = cond };
 	bool all = true;
 
 	compile(&w, dst);

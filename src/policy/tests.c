@@ -232,21 +232,66 @@ static void find_devices(const struct policy_engine *e, uint32_t sel, const char
 	vec_release(&all.v);
 }
 
-static void ssh_logins(struct run *r, const struct ends *dst, const node_id *src, size_t n_src, const char **user,
-		       uint32_t n, enum ssh_want want)
+/* The sources of a test of SSH, and what it assumes of them. */
+struct ssh_from {
+	const node_id *id;
+	size_t n;
+	const uint64_t *cond;
+};
+
+static void ssh_logins(struct run *r, const struct rec *dst, const struct ssh_from *from, const char **user, uint32_t n,
+		       enum ssh_want want)
 {
 	static const char *const word[] = { "accept", "check", "deny" };
 
 	for (uint32_t u = 0; u < n; u++)
-		for (size_t d = 0; d < dst->v.n; d++)
-			if (!*user[u] || !ssh_lets_all(r->e, dst->v.v[d].rec, src, n_src, user[u], want))
-				vec_push(&r->errors, arena_printf(r->a, "user %s: want: %s", quoted_str(r->a, user[u]),
-								  word[want]));
+		if (!*user[u] || !ssh_lets_all(r->e, dst, from->id, from->n, user[u], want, from->cond))
+			vec_push(&r->errors,
+				 arena_printf(r->a, "user %s: want: %s", quoted_str(r->a, user[u]), word[want]));
+}
+
+static void ssh_asserts(struct run *r, const struct ssh_test *t, const struct rec *dst, const struct ssh_from *from)
+{
+	ssh_logins(r, dst, from, t->accept, t->n_accept, SSH_WANT_IN);
+	ssh_logins(r, dst, from, t->check, t->n_check, SSH_WANT_CHECK);
+	ssh_logins(r, dst, from, t->deny, t->n_deny, SSH_WANT_DENY);
+}
+
+/* autogroup:self: each device of a user from that user's devices; false if a source has none. */
+static bool ssh_self(struct run *r, const struct ssh_test *t, const struct ends *src, const struct ssh_from *all)
+{
+	node_id *id = ARENA_ARRAY(r->a, node_id, src->v.n);
+
+	for (size_t i = 0; i < src->v.n; i++) {
+		struct ssh_from own = { id, 0, all->cond };
+		if (!src->v.v[i].rec->user)
+			return false;
+		for (size_t k = 0; k < src->v.n; k++)
+			if (src->v.v[k].rec->user == src->v.v[i].rec->user)
+				id[own.n++] = src->v.v[k].rec->id;
+		ssh_asserts(r, t, src->v.v[i].rec, &own);
+	}
+	return src->v.n > 0;
+}
+
+static bool ssh_towards(struct run *r, const struct ssh_test *t, uint32_t sel, const char *text,
+			const struct ssh_from *from)
+{
+	struct ends dst = { 0 };
+	bool any;
+
+	find_devices(r->e, sel, text, &dst);
+	for (size_t i = 0; i < dst.v.n; i++)
+		ssh_asserts(r, t, dst.v.v[i].rec, from);
+	any = dst.v.n > 0;
+	vec_release(&dst.v);
+	return any;
 }
 
 static void run_ssh(struct run *r, const struct ssh_test *t)
 {
-	struct ends src = { 0 }, dst = { 0 };
+	struct ends src = { 0 };
+	struct ssh_from from = { .cond = assumed(r, t->attr, t->n_attr) };
 	node_id *ids;
 
 	find_devices(r->e, t->src_sel, t->src, &src);
@@ -256,25 +301,17 @@ static void run_ssh(struct run *r, const struct ssh_test *t)
 		vec_push(&r->errors, "no assertion");
 	if (t->n_dst == 0)
 		vec_push(&r->errors, "no dst");
-	for (uint32_t i = 0; i < t->n_dst; i++) {
-		size_t before = dst.v.n;
-		if (strcmp(t->dst[i], "autogroup:self") == 0)
-			for (size_t k = 0; k < src.v.n; k++)
-				vec_push(&dst.v, src.v.v[k]);
-		else
-			find_devices(r->e, t->dst_sel[i], t->dst[i], &dst);
-		if (dst.v.n == before)
-			vec_push(&r->errors,
-				 arena_printf(r->a, "dst %s selects no device", quoted_str(r->a, t->dst[i])));
-	}
 	ids = ARENA_ARRAY(r->a, node_id, src.v.n);
 	for (size_t i = 0; i < src.v.n; i++)
 		ids[i] = src.v.v[i].rec->id;
-	ssh_logins(r, &dst, ids, src.v.n, t->accept, t->n_accept, SSH_WANT_IN);
-	ssh_logins(r, &dst, ids, src.v.n, t->check, t->n_check, SSH_WANT_CHECK);
-	ssh_logins(r, &dst, ids, src.v.n, t->deny, t->n_deny, SSH_WANT_DENY);
+	from.id = ids;
+	from.n = src.v.n;
+	for (uint32_t i = 0; i < t->n_dst; i++)
+		if (!(strcmp(t->dst[i], "autogroup:self") == 0 ? ssh_self(r, t, &src, &from)
+							       : ssh_towards(r, t, t->dst_sel[i], t->dst[i], &from)))
+			vec_push(&r->errors,
+				 arena_printf(r->a, "dst %s selects no device", quoted_str(r->a, t->dst[i])));
 	vec_release(&src.v);
-	vec_release(&dst.v);
 }
 
 static void close_test(struct run *r, const char *src, bool ssh)
