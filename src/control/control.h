@@ -52,6 +52,18 @@ struct snapshot *control_loop_snapshot(struct control_loop *cl);
 /** End all map streams in order, spread over so many milliseconds, so that clients come back spread out. */
 void control_loop_drain(struct control_loop *cl, uint32_t spread_ms);
 
+/* One open map stream, for the operator's list. */
+struct control_stream {
+	node_id node;
+	struct net_addr client; /* where it comes from */
+	uint32_t cap;           /* capability version of the client */
+	bool zstd;
+	int64_t open_ns;        /* for how long */
+	size_t waiting;         /* bytes that its reader has not taken */
+};
+/** Call fn for each open stream of this loop, in no order; fn returns false to end it. On its thread. */
+void control_loop_each_stream(struct control_loop *cl, bool (*fn)(void *arg, const struct control_stream *s), void *arg);
+
 #define CONTROL_WHO_MAX 24
 /** "machine [AbCdE]" for a request inside the channel (its conn_data), "" for any other. On its loop. */
 void control_who(const struct http_req *r, char out[static CONTROL_WHO_MAX]);

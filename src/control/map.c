@@ -97,6 +97,25 @@ void control_map_each_of(struct control_loop *cl, node_id id, told_fn *fn, void 
 			fn(arg, m->stream, &m->told);
 }
 
+void control_loop_each_stream(struct control_loop *cl, bool (*fn)(void *arg, const struct control_stream *s), void *arg)
+{
+	int64_t now = clock_mono_ns();
+
+	for (size_t i = 0; i < CONTROL_MAP_BUCKETS; i++) {
+		for (struct control_map *m = cl->streams[i]; m != NULL; m = m->next) {
+			struct control_stream s = { .node = m->node, .cap = m->client.cap, .zstd = m->client.format == MAP_ZSTD };
+
+			if (m->stream == NULL || m->req == NULL)
+				continue;
+			s.client = m->req->client;
+			s.open_ns = now - map_stream_opened_ns(m->stream);
+			s.waiting = http_resp_pending(m->req);
+			if (!fn(arg, &s))
+				return;
+		}
+	}
+}
+
 /* ---- the mapper's clock ---- */
 
 static void map_timer_due(void *arg)

@@ -115,6 +115,14 @@ void mapper_trim(struct mapper *m)
 	segments_trim(m->segments);
 }
 
+size_t mapper_kept_bytes(struct mapper *m)
+{
+	struct pieces_stats ps;
+
+	pieces_stats(m->pieces, &ps);
+	return ps.bytes;
+}
+
 void mapper_metrics(struct mapper *m, struct buf *b)
 {
 	static const struct {
@@ -134,8 +142,18 @@ void mapper_metrics(struct mapper *m, struct buf *b)
 		[COUNT_REGROUPED] = { "regrouped_total", "streams that went to the classes of another policy" },
 		[COUNT_SELF] = { "self_nodes_total", "deltas with the receiver's own node" },
 	};
+	static const struct {
+		const char *type;
+		int count;
+	} sent[] = { { "full", COUNT_FIRST_MAPS }, { "delta", COUNT_DELTA_FRAMES }, { "keepalive", COUNT_KEEPALIVES } };
 	struct pieces_stats ps;
 
+	/* By the Go server's name, for dashboards that have it. */
+	buf_put_str(b, "# HELP headscale_mapresponse_sent_total messages on map streams, by kind\n"
+		       "# TYPE headscale_mapresponse_sent_total counter\n");
+	for (size_t i = 0; i < sizeof sent / sizeof sent[0]; i++)
+		buf_printf(b, "headscale_mapresponse_sent_total{status=\"ok\",type=\"%s\"} %llu\n", sent[i].type,
+			   (unsigned long long)atomic_load_explicit(&m->count[sent[i].count], memory_order_relaxed));
 	for (int i = 0; i < COUNT_N; i++)
 		put(b, counts[i].name, "counter", counts[i].help, atomic_load_explicit(&m->count[i], memory_order_relaxed));
 	put(b, "streams", "gauge", "map streams open", atomic_load(&m->streams));

@@ -39,6 +39,8 @@ struct mapper *mapper_new(const struct mapper_opts *o);
 /** After all its loops. Clears *m; accepts NULL inside. */
 void mapper_free(struct mapper **m);
 
+/** Bytes that are kept for all streams: encoded pages. Any thread. */
+size_t mapper_kept_bytes(struct mapper *m);
 /** A publication is on its way to the loops. Counts it: each loop works out by itself whom it concerns. Any thread; never blocks. */
 void mapper_publish(struct mapper *m, struct publication *p);
 

@@ -249,9 +249,14 @@ static enum status open_challenges(struct server *srv, struct err *err)
 
 /* ---- TLS ---- */
 
-static void certificate_read(void *arg, enum status s, const struct err *err)
+void server_certificate_read(void *arg, enum status s, const struct err *err)
 {
-	(void)arg;
+	struct server *srv = arg;
+
+	if (s == ST_OK)
+		atomic_store(&srv->certificate_failures, 0);
+	else
+		atomic_fetch_add(&srv->certificate_failures, 1);
 	if (s == ST_OK)
 		log_info("certificate read again", LOG_END);
 	else
@@ -269,7 +274,7 @@ static enum status open_tls(struct server *srv, struct err *err)
 		if (s == ST_OK)
 			o.provider = acme_provider(srv->acme);
 	} else if (c->tls_cert_path[0] != '\0') {
-		s = net_tls_files_new(srv->main, c->tls_cert_path, c->tls_key_path, certificate_read, srv, &srv->tls_files, err);
+		s = net_tls_files_new(srv->main, c->tls_cert_path, c->tls_key_path, server_certificate_read, srv, &srv->tls_files, err);
 		if (s == ST_OK)
 			o.provider = net_tls_files_provider(srv->tls_files);
 		else
@@ -315,6 +320,7 @@ static void make_routers(struct server *srv)
 	http_router_set_before(srv->metrics_router, before_all, srv);
 	http_router_set_check(srv->metrics_router, allow_all, NULL);
 	server_metrics_routes(srv, srv->metrics_router);
+	server_debug_routes(srv, srv->metrics_router);
 }
 
 enum status server_edge_open(struct server *srv, struct err *err)

@@ -1,16 +1,19 @@
 /*
- * server/metrics.c -- Prometheus text and the debug listener.
+ * server/metrics.c -- Prometheus text.
  *
  * Names of the Go server are kept where they mean something here; ours begin with headscale_ too. Everything is read from
  * counters that others keep: asking costs no connection anything.
  */
 #include "server/server_priv.h"
 
+#include <dirent.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include "acme/acme.h"
 #include "auth/oidc.h"
 #include "base/version.h"
 #include "derp/stun_server.h"
@@ -82,13 +85,56 @@ static void put_edge(struct buf *b, struct server *srv)
 	number(b, "headscale_failed_logins_limited_total", "counter", "requests refused because their address failed too often", refused);
 }
 
+/* Not there without TLS: behind a proxy it is the proxy's business. */
+static void put_certificate(struct buf *b, struct server *srv)
+{
+	struct net_tls_cert *cert = NULL;
+	struct acme_status st = { 0 };
+	uint64_t failures = atomic_load(&srv->certificate_failures);
+
+	if (srv->tls == NULL)
+		return;
+	if (srv->acme != NULL) {
+		acme_status(srv->acme, &st);
+		failures = st.failures;
+		cert = acme_cert(srv->acme);
+	} else if (srv->tls_files != NULL) {
+		cert = net_tls_files_cert(srv->tls_files);
+	}
+	head(b, "headscale_certificate_expiry_timestamp_seconds", "gauge", "when the certificate in use ends; 0: there is none yet");
+	buf_printf(b, "headscale_certificate_expiry_timestamp_seconds %lld\n", cert != NULL ? (long long)net_tls_cert_not_after(cert) : 0LL);
+	number(b, "headscale_certificate_renewal_failures", "gauge", "attempts to renew or read it that failed since the last that did not",
+	       failures);
+	net_tls_cert_unref(&cert);
+}
+
 static void put_control(struct buf *b)
 {
 	head(b, "headscale_control_total", "counter", "what clients asked for and what became of it");
 	for (int i = 0; i < CONTROL_COUNTER_COUNT; i++)
 		buf_printf(b, "headscale_control_total{event=\"%s\"} %llu\n", control_counter_name((enum control_counter)i),
 			   (unsigned long long)control_counter_read((enum control_counter)i));
+	head(b, "headscale_mapresponse_endpoint_updates_total", "counter", "map requests without a stream, by the Go server's name");
+	buf_printf(b, "headscale_mapresponse_endpoint_updates_total{status=\"ok\"} %llu\n",
+		   (unsigned long long)control_counter_read(CONTROL_COUNT_MAP_UPDATE));
 	number(b, "headscale_map_streams", "gauge", "map streams open now", control_streams_open());
+}
+
+static void put_commits(struct buf *b, const struct state_stats *st)
+{
+	static const int commit_ms[STATE_COMMIT_BUCKETS] = STATE_COMMIT_BOUNDS_MS;
+	uint64_t sum = 0;
+
+	head(b, "headscale_commit_duration_seconds", "histogram", "how long transactions took, the disk included");
+	for (size_t i = 0; i < STATE_COMMIT_BUCKETS; i++) {
+		sum += st->commit_buckets[i];
+		buf_printf(b, "headscale_commit_duration_seconds_bucket{le=\"%g\"} %llu\n", commit_ms[i] / 1000.0,
+			   (unsigned long long)sum);
+	}
+	sum += st->commit_buckets[STATE_COMMIT_BUCKETS];
+	buf_printf(b, "headscale_commit_duration_seconds_bucket{le=\"+Inf\"} %llu\nheadscale_commit_duration_seconds_sum %g\n"
+		      "headscale_commit_duration_seconds_count %llu\n",
+		   (unsigned long long)sum, (double)st->commit_sum_ns / 1e9, (unsigned long long)sum);
 }
 
 static void put_state(struct buf *b, struct server *srv)
@@ -108,6 +154,10 @@ static void put_state(struct buf *b, struct server *srv)
 	number(b, "headscale_writer_queue", "gauge", "commands waiting", st.queued);
 	head(b, "headscale_commit_seconds", "gauge", "how long the last transaction took");
 	buf_printf(b, "headscale_commit_seconds %g\n", (double)st.last_commit_ns / 1e9);
+	put_commits(b, &st);
+	/* By the Go server's names, for dashboards that have them. */
+	number(b, "headscale_nodestore_nodes", "gauge", "registered nodes", st.nodes);
+	number(b, "headscale_nodestore_queue_depth", "gauge", "commands waiting", st.queued);
 }
 
 static void put_sso(struct buf *b, struct server *srv)
@@ -121,23 +171,65 @@ static void put_sso(struct buf *b, struct server *srv)
 			   (unsigned long long)st.events[i]);
 }
 
+static unsigned long count_descriptors(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	unsigned long n = 0;
+
+	if (d == NULL)
+		return 0;
+	while (readdir(d) != NULL)
+		n++;
+	closedir(d);
+	return n > 3 ? n - 3 : 0; /* ".", "..", and the one that reads them */
+}
+
 static void put_process(struct buf *b, struct server *srv)
 {
-	struct mallinfo2 mi = mallinfo2();
-	unsigned long pages = 0;
+	struct rusage ru = { 0 };
+	struct rlimit files = { 0 };
+	unsigned long all = 0, resident = 0;
 	FILE *f = fopen("/proc/self/statm", "re");
 
 	if (f != NULL) {
-		if (fscanf(f, "%*s %lu", &pages) != 1)
-			pages = 0;
+		if (fscanf(f, "%lu %lu", &all, &resident) != 2)
+			all = resident = 0;
 		fclose(f);
 	}
-	number(b, "process_resident_memory_bytes", "gauge", "resident memory", pages * (uint64_t)sysconf(_SC_PAGESIZE));
-	number(b, "headscale_heap_bytes", "gauge", "memory in use by the allocator", mi.uordblks + mi.hblkhd);
+	(void)getrusage(RUSAGE_SELF, &ru);
+	(void)getrlimit(RLIMIT_NOFILE, &files);
+	number(b, "process_resident_memory_bytes", "gauge", "resident memory", resident * (uint64_t)sysconf(_SC_PAGESIZE));
+	number(b, "process_virtual_memory_bytes", "gauge", "address space", all * (uint64_t)sysconf(_SC_PAGESIZE));
+	head(b, "process_cpu_seconds_total", "counter", "processor time, user and system");
+	buf_printf(b, "process_cpu_seconds_total %.3f\n", (double)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) +
+							      (double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6);
+	number(b, "process_open_fds", "gauge", "open descriptors", count_descriptors());
+	number(b, "process_max_fds", "gauge", "how many may be open", files.rlim_cur);
 	head(b, "process_start_time_seconds", "gauge", "when the process started");
-	buf_printf(b, "process_start_time_seconds %g\n", (double)srv->started_ns / 1e9);
+	buf_printf(b, "process_start_time_seconds %.3f\n", (double)srv->started_ns / 1e9);
 	head(b, "headscale_build_info", "gauge", "1, labelled with version and commit");
 	buf_printf(b, "headscale_build_info{version=\"%s\",commit=\"%s\"} 1\n", HEADSCALE_VERSION, build_commit());
+	number(b, "headscale_log_lines_dropped_total", "counter", "log lines left out because nobody read them", log_lines_dropped());
+}
+
+/* Kinds may lie in one another: the maps that are kept are of the heap. */
+static void put_memory(struct buf *b, struct server *srv)
+{
+	struct mallinfo2 mi = mallinfo2();
+	struct derp_stats ds = { 0 };
+	uint64_t relay = 0;
+
+	if (srv->relay != NULL) {
+		derp_relay_stats(srv->relay, &ds);
+		relay = ds.queued_bytes > 0 ? (uint64_t)ds.queued_bytes : 0;
+	}
+	number(b, "headscale_heap_bytes", "gauge", "memory in use by the allocator", mi.uordblks + mi.hblkhd);
+	head(b, "headscale_memory_bytes", "gauge", "memory by kind: heap_used and heap_free of the allocator; of the heap, map_pieces (encoded "
+		"for all clients) and relay_queues (waiting for slow readers)");
+	buf_printf(b, "headscale_memory_bytes{kind=\"heap_used\"} %llu\nheadscale_memory_bytes{kind=\"heap_free\"} %llu\n"
+		      "headscale_memory_bytes{kind=\"map_pieces\"} %llu\nheadscale_memory_bytes{kind=\"relay_queues\"} %llu\n",
+		   (unsigned long long)(mi.uordblks + mi.hblkhd), (unsigned long long)mi.fordblks,
+		   (unsigned long long)mapper_kept_bytes(srv->mapper), (unsigned long long)relay);
 }
 
 static void metrics(void *arg, struct http_req *r)
@@ -163,105 +255,15 @@ static void metrics(void *arg, struct http_req *r)
 	}
 	if (srv->oidc != NULL)
 		put_sso(&b, srv);
+	put_certificate(&b, srv);
+	put_memory(&b, srv);
 	put_process(&b, srv);
 	http_respond(r, 200, "text/plain; version=0.0.4; charset=utf-8", buf_bytes(&b));
 	buf_release(&b);
 }
 
-/* ---- debug: only from this machine ---- */
-
-static bool local_only(struct http_req *r)
-{
-	if (net_addr_is_loopback(&r->conn->remote) && http_req_header(r, "x-forwarded-for") == NULL)
-		return true;
-	http_respond_text(r, 403, "debug access denied");
-	return false;
-}
-
-static void debug_config(void *arg, struct http_req *r)
-{
-	struct server *srv = arg;
-	struct buf b;
-	struct jw w;
-
-	if (!local_only(r))
-		return;
-	buf_init(&b, METRICS_MAX);
-	jw_init(&w, &b);
-	pthread_mutex_lock(&srv->live_lock);
-	config_write_json(srv->live, &w);
-	pthread_mutex_unlock(&srv->live_lock);
-	buf_put_char(&b, '\n');
-	http_respond(r, 200, "application/json", buf_bytes(&b));
-	buf_release(&b);
-}
-
-static void debug_overview(void *arg, struct http_req *r)
-{
-	struct server *srv = arg;
-	struct snapshot *s = server_snapshot(srv, r->loop);
-	struct state_stats st;
-	struct buf b;
-	struct jw w;
-
-	if (!local_only(r))
-		return;
-	state_stats(srv->state, &st);
-	buf_init(&b, METRICS_MAX);
-	jw_init(&w, &b);
-	jw_obj_begin(&w);
-	jw_ku64(&w, "nodes", s->n_nodes);
-	jw_ku64(&w, "online", st.online);
-	jw_ku64(&w, "users", snapshot_user_count(s));
-	jw_ku64(&w, "streams", control_streams_open());
-	jw_ku64(&w, "pages", s->n_pages);
-	jw_ku64(&w, "sequence", s->seq);
-	jw_kstr(&w, "policy_mode", srv->config->policy.mode == CONFIG_POLICY_FILE ? "file" : "database");
-	jw_kstr(&w, "policy_path", srv->config->policy.path);
-	jw_obj_end(&w);
-	buf_put_char(&b, '\n');
-	http_respond(r, 200, "application/json", buf_bytes(&b));
-	buf_release(&b);
-}
-
-/* The map that a node would get now. */
-static void debug_netmap(void *arg, struct http_req *r)
-{
-	struct server *srv = arg;
-	uint64_t id = strtoull(http_req_param(r, "id"), NULL, 10);
-	struct buf b;
-
-	if (!local_only(r))
-		return;
-	buf_init(&b, (size_t)256 << 20);
-	if (mapper_debug_netmap(srv->mapper, server_snapshot(srv, r->loop), id, &b) != ST_OK)
-		http_respond_text(r, 404, "node not found");
-	else
-		http_respond(r, 200, "application/json", buf_bytes(&b));
-	buf_release(&b);
-}
-
-static void debug_index(void *arg, struct http_req *r)
-{
-	(void)arg;
-	if (local_only(r))
-		http_respond_text(r, 200, "/metrics\n/debug/overview\n/debug/config\n/debug/netmap/{node id}");
-}
-
 void server_metrics_routes(struct server *srv, struct http_router *r)
 {
-	static const struct {
-		const char *pattern;
-		http_handler_fn *fn;
-	} routes[] = {
-		{ "/metrics", metrics },
-		{ "/debug", debug_index },
-		{ "/debug/overview", debug_overview },
-		{ "/debug/config", debug_config },
-		{ "/debug/netmap/{id}", debug_netmap },
-	};
-
-	for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
-		http_router_add(r, &(struct http_route){ .methods = "GET", .pattern = routes[i].pattern, .fn = routes[i].fn,
-							 .arg = srv, .auth = SERVER_PUBLIC });
+	http_router_add(r, &(struct http_route){ .methods = "GET", .pattern = "/metrics", .fn = metrics, .arg = srv,
+						 .auth = SERVER_PUBLIC });
 }

@@ -167,8 +167,8 @@ static enum status reload_config(struct server *srv)
 	set_world(srv, true);
 	if (records && watch_records(srv, &err) != ST_OK)
 		log_error("changes of the file will not be noticed", LOG_STR("error", err.text), LOG_END);
-	if (srv->tls_files != NULL && net_tls_files_reload(srv->tls_files, &err) != ST_OK)
-		log_error("certificate not read, the old one stays in use", LOG_STR("error", err.text), LOG_END);
+	if (srv->tls_files != NULL)
+		server_certificate_read(srv, net_tls_files_reload(srv->tls_files, &err), &err);
 	return ST_OK;
 }
 

@@ -70,6 +70,7 @@ struct server {
 	struct failures *failures;     /* auth/failures.h; NULL: no limit */
 	struct net_tls_server *tls;    /* NULL: plain HTTP */
 	struct net_tls_files *tls_files;
+	atomic_uint certificate_failures; /* readings of the files in a row */
 	struct acme *acme;             /* acme/acme.h; NULL: certificates are files, or none */
 	struct http_router *acme_router; /* of the listener for challenges; NULL: none */
 	struct server_loop loops[SERVER_LOOPS_MAX];
@@ -92,6 +93,8 @@ enum status server_edge_open(struct server *srv, struct err *err) MUST_CHECK;
 void server_edge_close(struct server *srv);
 /** ST_CONFLICT and words if another process listens there. type: SOCK_STREAM or SOCK_DGRAM. */
 enum status server_port_is_free(const struct net_addr *addr, int type, const char *key, struct err *err) MUST_CHECK;
+/** What came of reading the certificate's files: logged, counted. net_tls_files_fn with arg = the server. */
+void server_certificate_read(void *srv, enum status s, const struct err *err);
 /** A peer whose word on clients and requests counts. Any thread. */
 bool server_is_trusted_proxy(void *srv, const struct net_addr *a);
 /** Stop accepting and end what is open, spread over the configured time; done(arg) on the main loop. */
@@ -172,6 +175,9 @@ bool server_request_id_ok(const char *id);
 /** Give the request its name, or take that of a trusted proxy; http_req_fn with arg = the server. */
 void server_name_request(void *srv, struct http_req *r);
 void server_log_request(const struct http_req *r, int status, uint64_t elapsed_ms);
+
+/* debug.c */
+void server_debug_routes(struct server *srv, struct http_router *r);
 
 /* metrics.c */
 void server_metrics_routes(struct server *srv, struct http_router *r);

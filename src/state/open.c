@@ -259,7 +259,10 @@ void state_stats(struct state *st, struct state_stats *out)
 		.online = atomic_load(&st->n_online),
 		.pending = atomic_load(&st->n_pending),
 		.last_commit_ns = atomic_load(&st->last_commit_ns),
+		.commit_sum_ns = atomic_load(&st->commit_sum_ns),
 	};
+	for (size_t i = 0; i <= STATE_COMMIT_BUCKETS; i++)
+		out->commit_buckets[i] = atomic_load(&st->commit_buckets[i]);
 }
 
 bool state_store_ok(struct state *st)

@@ -414,10 +414,15 @@ enum status state_audit_list(struct state *st, const struct state_audit_filter *
 
 /* ---- figures ----------------------------------------------------------------------------- */
 
+#define STATE_COMMIT_BUCKETS 9
+#define STATE_COMMIT_BOUNDS_MS { 1, 2, 5, 10, 25, 100, 500, 2000, 10000 }
 struct state_stats {
 	uint64_t commands, commits, commit_failures, reloads, publications, presence_updates, pending_evicted;
 	size_t queued, nodes, online, pending;
 	int64_t last_commit_ns; /* how long it took */
+	/* How long transactions took: how many up to each of STATE_COMMIT_BOUNDS_MS, and those above in the last; their sum. */
+	uint64_t commit_buckets[STATE_COMMIT_BUCKETS + 1];
+	int64_t commit_sum_ns;
 };
 /** Any thread. Nodes and online are of the last publication. */
 void state_stats(struct state *st, struct state_stats *out);

@@ -428,7 +428,8 @@ struct state {
 	/* Any thread. */
 	atomic_uint_least64_t n_commands, n_commits, n_commit_failures, n_reloads, n_publications, n_presence, n_evicted;
 	atomic_size_t n_queued, n_nodes, n_online, n_pending;
-	atomic_int_least64_t last_commit_ns;
+	atomic_int_least64_t last_commit_ns, commit_sum_ns;
+	atomic_uint_least64_t commit_buckets[STATE_COMMIT_BUCKETS + 1];
 	char prefix4[IP_PREFIX_TEXT_MAX], prefix6[IP_PREFIX_TEXT_MAX]; /* prefixes.c: last in force; "-": never any */
 	bool prefixes_changed;
 	atomic_bool store_ok, audit_more;

@@ -172,6 +172,18 @@ static void start_batch(struct state *st, bool flush_all)
 	}
 }
 
+static void note_commit_time(struct state *st, int64_t ns)
+{
+	static const int bounds_ms[STATE_COMMIT_BUCKETS] = STATE_COMMIT_BOUNDS_MS;
+	size_t b = 0;
+
+	while (b < STATE_COMMIT_BUCKETS && ns > bounds_ms[b] * NS_PER_MS)
+		b++;
+	atomic_fetch_add(&st->commit_buckets[b], 1);
+	atomic_fetch_add(&st->commit_sum_ns, ns);
+	atomic_store(&st->last_commit_ns, ns);
+}
+
 /* What the batch would have stored of presence is still to be stored. */
 static void presence_again(struct state *st)
 {
@@ -212,7 +224,7 @@ static void take_commit(struct state *st, struct turn *t, struct job *j, struct 
 	struct command *c;
 
 	st->in_flight = false;
-	atomic_store(&st->last_commit_ns, j->took_ns);
+	note_commit_time(st, j->took_ns);
 	atomic_store(&st->store_ok, j->status == ST_OK);
 	if (j->status == ST_OK) {
 		atomic_fetch_add(&st->n_commits, 1);

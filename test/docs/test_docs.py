@@ -2,6 +2,8 @@
 import glob
 import os
 import re
+import subprocess
+import time
 import shlex
 
 import pytest
@@ -123,6 +125,10 @@ def metrics(stopped):
     """All there is: with the relay, and with a provider that does not answer."""
     stopped.config["oidc"] = {"issuer": "http://127.0.0.1:1", "client_id": "x", "client_secret": "x",
                               "only_start_if_oidc_is_available": False}
+    pair = [os.path.join(stopped.folder, n) for n in ("cert.pem", "key.pem")]
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
+                    "-subj", "/CN=hs.test", "-out", pair[0], "-keyout", pair[1]], check=True, capture_output=True)
+    stopped.config["tls_cert_path"], stopped.config["tls_key_path"] = pair
     stopped.write_config()
     stopped.start()
     return stopped.get("/metrics", stopped.metrics)[2]
@@ -139,6 +145,19 @@ def test_events_are_those_that_are_documented(metrics):
     there = set(re.findall(r'event="(\w+)"', metrics))
     values = re.findall(r"^Values of `event`(.*?)\n\n", read("docs/metrics.md"), re.M | re.S)
     assert set(re.findall(r"`(\w+)`", " ".join(values))) == there
+
+
+def test_figures_are_plausible(metrics):
+    """Those that are computed for the page alone."""
+    v = {m[0]: float(m[1]) for m in re.findall(r"^([a-z_]+(?:\{[^}]*\})?) (\S+)$", metrics, re.M)}
+    assert 29 * 86400 < v["headscale_certificate_expiry_timestamp_seconds"] - time.time() < 31 * 86400
+    assert v["headscale_certificate_renewal_failures"] == 0
+    assert v["headscale_commit_duration_seconds_count"] == v["headscale_commits_total"]
+    assert v['headscale_commit_duration_seconds_bucket{le="+Inf"}'] == v["headscale_commit_duration_seconds_count"]
+    assert 0 <= time.time() - v["process_start_time_seconds"] < 60
+    assert 5 < v["process_open_fds"] < v["process_max_fds"] and v["process_cpu_seconds_total"] > 0
+    assert v["process_virtual_memory_bytes"] > v["process_resident_memory_bytes"] > 1 << 20
+    assert v['headscale_memory_bytes{kind="heap_used"}'] == v["headscale_heap_bytes"]
 
 
 def test_debug_pages_answer(server):
