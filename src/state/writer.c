@@ -333,23 +333,41 @@ static int64_t sleep_ns(struct state *st)
 	return ns == INT64_MAX ? -1 : ns < 0 ? 0 : ns;
 }
 
+static struct timespec timespec_of(int64_t ns)
+{
+	return (struct timespec){ .tv_sec = ns / NS_PER_S, .tv_nsec = ns % NS_PER_S };
+}
+
+/*
+ * Until when the thread may sleep, and by which clock; false: for ever. With nothing but moments of the wall clock ahead it
+ * sleeps by that clock, and the kernel wakes it when somebody turns it: an idle server need not look from time to time.
+ */
+static bool sleep_until(struct state *st, clockid_t *clock, struct timespec *until)
+{
+	int64_t ns, wall = timers_next(&st->wall);
+
+	if (timers_next(&st->mono) == INT64_MAX && wall != INT64_MAX && st->o.clock.unix_ns == NULL) {
+		*clock = CLOCK_REALTIME;
+		*until = timespec_of(wall > 0 ? wall : 0);
+		return true;
+	}
+	*clock = CLOCK_MONOTONIC;
+	ns = sleep_ns(st);
+	*until = timespec_of(clock_mono_ns() + (ns > 0 ? ns : 0));
+	return ns >= 0;
+}
+
 static void wait_for_work(struct state *st, struct queue *in, struct job **answers, bool *closing)
 {
 	struct timespec until;
-	int64_t ns = sleep_ns(st);
+	clockid_t clock;
+	bool ends = sleep_until(st, &clock, &until);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	if (ns >= 0) {
-		int64_t at = until.tv_sec * NS_PER_S + until.tv_nsec + ns;
-
-		until.tv_sec = at / NS_PER_S;
-		until.tv_nsec = at % NS_PER_S;
-	}
 	pthread_mutex_lock(&st->lock);
 	while (st->inbox.first == NULL && st->answers == NULL && !st->poked) {
-		if (ns < 0)
+		if (!ends)
 			pthread_cond_wait(&st->wake, &st->lock);
-		else if (pthread_cond_timedwait(&st->wake, &st->lock, &until) == ETIMEDOUT)
+		else if (pthread_cond_clockwait(&st->wake, &st->lock, clock, &until) == ETIMEDOUT)
 			break;
 	}
 	st->poked = false;
