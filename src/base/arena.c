@@ -35,12 +35,17 @@ struct arena {
 	size_t taken; /* bytes from the system */
 };
 
-struct arena *arena_new(void)
+struct arena *arena_new_sized(size_t first)
 {
 	struct arena *a = xcalloc(1, sizeof *a);
 
-	a->next_cap = FIRST_BLOCK;
+	a->next_cap = first;
 	return a;
+}
+
+struct arena *arena_new(void)
+{
+	return arena_new_sized(FIRST_BLOCK);
 }
 
 static void run_cleanups(struct arena *a)

@@ -16,6 +16,9 @@ struct arena;
 /** A new arena; returned (arena_free). The first block is made at first use. */
 struct arena *arena_new(void);
 
+/** The same with a first block of `first` bytes, for what will live long and hold little; later blocks grow as usual. */
+struct arena *arena_new_sized(size_t first);
+
 /** Run the clean-ups (last first), release everything, clear *a. Accepts NULL inside. */
 void arena_free(struct arena **a);
 

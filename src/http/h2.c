@@ -5,6 +5,10 @@
  * from a task at the end of the turn, so that all that a turn wrote to all requests leaves together. DATA is never
  * copied into nghttp2: a frame's header is written, then the pieces of the request's queue themselves.
  *
+ * A session sends all or nothing: while much waits below, it is not asked to send, and DATA holds back. So it never stops
+ * inside a frame, and between two calls the 16 KiB in which it builds frames hold nothing: all sessions of a loop share
+ * them (see mem_realloc()), which is half of what an idle session would take.
+ *
  * A handler is never called from inside nghttp2, but a cancel callback may be; there handlers may answer other requests, for
  * nghttp2 allows submitting inside its callbacks.
  *
@@ -23,7 +27,10 @@
 #include "net/counters.h"
 
 #define MAX_STREAMS   250u
+/* No more goes to the stream below while so much waits there: what waits here is shared, there it is sealed for each. */
+#define PENDING_HIGH  ((size_t)48 * 1024)
 #define BODIES_BYTES  ((size_t)4 * 1024 * 1024)
+#define REQ_ROOM      ((size_t)1024) /* first block of a request's arena: itself and a few headers; a map stream stays for days */
 #define RESETS_BURST  200u /* requests a peer may reset at once, and how many more each second */
 #define RESETS_RATE   33u
 #define UNROUTED_BODY_MAX ((size_t)64 * 1024)
@@ -41,6 +48,7 @@ struct h2_req {
 	uint64_t begun_ms;
 	int status, refuse;
 	bool headed, complete, dispatched, out_end, deferred, above_low, closed;
+	bool held;                    /* deferred, though there is something */
 	struct loop_task drained;
 	struct loop_task gone;
 };
@@ -56,6 +64,8 @@ struct h2_conn {
 	struct h2_req *ready, **ready_end;
 	struct loop_task send;
 	struct loop_timer timer;  /* ping, idle */
+	bool making;              /* its session, in nghttp2 */
+	bool held;                /* some DATA was deferred because much waits below */
 	uint64_t heard_ms, idle_since_ms;
 	bool pinged, draining, receiving;
 	uint64_t resets_at_ms;
@@ -95,7 +105,7 @@ static void tell_drained(void *arg)
 static struct h2_req *new_req(struct h2_conn *c, int32_t id)
 {
 	const struct http_limits *l = &c->c.srv->opts.limits;
-	struct arena *a = arena_new();
+	struct arena *a = arena_new_sized(REQ_ROOM);
 	struct h2_req *q = ARENA_NEW(a, struct h2_req);
 
 	q->c = c;
@@ -164,14 +174,17 @@ static void retire_req(struct h2_req *q)
 
 /* ---- sending ---- */
 
+static bool is_full(const struct h2_conn *c)
+{
+	return stream_pending(c->s) > PENDING_HIGH;
+}
+
 static ssize_t on_send(nghttp2_session *ng, const uint8_t *p, size_t n, int flags, void *arg)
 {
 	struct h2_conn *c = arg;
 
 	(void)ng;
 	(void)flags;
-	if (stream_pending(c->s) > H2_PENDING_HIGH)
-		return NGHTTP2_ERR_WOULDBLOCK;
 	stream_write(c->s, bytes_of(p, n));
 	return (ssize_t)n;
 }
@@ -180,12 +193,16 @@ static ssize_t on_read(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t n, 
 		       nghttp2_data_source *src, void *arg)
 {
 	struct h2_req *q = src->ptr;
+	struct h2_conn *c = arg;
 
 	(void)ng;
 	(void)id;
 	(void)buf;
-	(void)arg;
 	n = n < q->out.bytes ? n : q->out.bytes;
+	if (n && is_full(c)) {
+		q->held = c->held = true;
+		return NGHTTP2_ERR_DEFERRED;
+	}
 	if (n == q->out.bytes && q->out_end)
 		*flags |= NGHTTP2_DATA_FLAG_EOF;
 	else if (n == 0) {
@@ -204,8 +221,6 @@ static int on_send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t
 
 	(void)ng;
 	(void)frame;
-	if (stream_pending(c->s) > H2_PENDING_HIGH)
-		return NGHTTP2_ERR_WOULDBLOCK;
 	stream_write(c->s, bytes_of(head, H2_FRAME_HEAD));
 	h2_queue_send(&q->out, c->s, n);
 	if (q->above_low && q->out.bytes <= HTTP_LOW_WATER) {
@@ -220,12 +235,26 @@ static void end_conn(struct h2_conn *c, enum stream_end why)
 	stream_abort(c->s, why);
 }
 
+/* There is room below again. */
+static void release_held(struct h2_conn *c)
+{
+	c->held = false;
+	for (struct h2_req *q = c->all.next; q != &c->all; q = q->next) {
+		if (!q->held)
+			continue;
+		q->held = false;
+		nghttp2_session_resume_data(c->ng, q->id);
+	}
+}
+
 static void send_all(void *arg)
 {
 	struct h2_conn *c = arg;
 
-	if (!stream_is_open(c->s))
-		return;
+	if (!stream_is_open(c->s) || is_full(c))
+		return; /* on_drained() comes back */
+	if (c->held)
+		release_held(c);
 	if (nghttp2_session_send(c->ng) != 0) {
 		end_conn(c, STREAM_END_PROTOCOL);
 		return;
@@ -616,6 +645,63 @@ static const struct stream_handler handler = {
 	.closed = on_closed,
 };
 
+/* ---- memory of a session ---- */
+
+/* nghttp2's NGHTTP2_FRAMEBUF_CHUNKLEN: the largest frame, its header and a byte of padding. Another version may not have
+ * such a block; then nothing is shared. */
+#define FRAME_ROOM ((size_t)16384 + H2_FRAME_HEAD + 1)
+
+static uint8_t *room_of(const struct h2_conn *c)
+{
+	return loop_room(stream_loop(c->s));
+}
+
+static void *mem_malloc(size_t n, void *arg)
+{
+	(void)arg;
+	return malloc(n);
+}
+
+static void *mem_calloc(size_t n, size_t size, void *arg)
+{
+	(void)arg;
+	return calloc(n, size);
+}
+
+static void mem_free(void *p, void *arg)
+{
+	if (p != room_of(arg))
+		free(p);
+}
+
+/* Where buffers come from. The first of this size, while the session is made, is where it builds its frames. */
+static void *mem_realloc(void *p, size_t n, void *arg)
+{
+	struct h2_conn *c = arg;
+	void *own;
+
+	if (p == NULL && c->making && n == FRAME_ROOM) {
+		c->making = false;
+		return room_of(c);
+	}
+	if (p == NULL || p != room_of(c))
+		return realloc(p, n);
+	own = malloc(n);
+	if (own != NULL)
+		memcpy(own, p, n < FRAME_ROOM ? n : FRAME_ROOM);
+	return own;
+}
+
+static void new_session(struct h2_conn *c, nghttp2_session_callbacks *callbacks, const nghttp2_option *options)
+{
+	nghttp2_mem mem = { c, mem_malloc, mem_free, mem_calloc, mem_realloc };
+
+	c->making = true;
+	if (nghttp2_session_server_new3(&c->ng, callbacks, c, options, &mem) != 0)
+		abort(); /* memory is gone */
+	c->making = false;
+}
+
 /* ---- connections ---- */
 
 static nghttp2_session_callbacks *callbacks;
@@ -700,8 +786,7 @@ struct h2_conn *h2_serve(struct http_server *srv, struct stream *s, const struct
 	c->ready_end = &c->ready;
 	loop_task_init(&c->send, stream_loop(s), send_all, c);
 	loop_timer_init(&c->timer, stream_loop(s), on_timer, c);
-	if (nghttp2_session_server_new2(&c->ng, callbacks, c, options) != 0)
-		abort(); /* memory is gone */
+	new_session(c, callbacks, options);
 	nghttp2_submit_settings(c->ng, NGHTTP2_FLAG_NONE, settings, sizeof settings / sizeof *settings);
 	c->heard_ms = c->idle_since_ms = c->resets_at_ms = loop_now_ms(stream_loop(s));
 	http_server_add(srv, &c->c, &conn_ops);

@@ -12,6 +12,7 @@
 #define CONN_WINDOW   (1u << 30)
 #define HEAD_MAX      ((size_t)256 * 1024)
 #define HEADERS_MAX   1000
+#define PENDING_HIGH  ((size_t)256 * 1024) /* no more goes to the stream below while so much waits there */
 
 struct h2_call {
 	struct h2_client *c;
@@ -40,7 +41,7 @@ static ssize_t on_send(nghttp2_session *ng, const uint8_t *p, size_t n, int flag
 
 	(void)ng;
 	(void)flags;
-	if (stream_pending(c->s) > H2_PENDING_HIGH)
+	if (stream_pending(c->s) > PENDING_HIGH)
 		return NGHTTP2_ERR_WOULDBLOCK;
 	stream_write(c->s, bytes_of(p, n));
 	return (ssize_t)n;
@@ -70,7 +71,7 @@ static int on_send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t
 
 	(void)ng;
 	(void)frame;
-	if (stream_pending(c->s) > H2_PENDING_HIGH)
+	if (stream_pending(c->s) > PENDING_HIGH)
 		return NGHTTP2_ERR_WOULDBLOCK;
 	stream_write(c->s, bytes_of(head, H2_FRAME_HEAD));
 	h2_queue_send(&q->out, c->s, n);

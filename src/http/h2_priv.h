@@ -10,7 +10,6 @@
 #include "net/stream.h"
 
 #define H2_FRAME_HEAD    9
-#define H2_PENDING_HIGH  ((size_t)256 * 1024) /* no more goes to the stream below while so much waits there */
 
 /* What waits to become DATA frames of one request: pieces, the first from `off` on. */
 struct h2_queue {

@@ -555,6 +555,11 @@ uint8_t *loop_buffer(struct loop *l, enum loop_buffer which)
 	return l->buffers[which];
 }
 
+uint8_t *loop_room(struct loop *l)
+{
+	return loop_buffer(l, LOOP_BUFFER_ROOM);
+}
+
 struct pending_list *loop_pending(struct loop *l)
 {
 	return &l->pending;

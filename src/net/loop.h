@@ -43,6 +43,12 @@ unsigned loop_index(const struct loop *l);
 struct loop *loop_current(void);
 /** Abort unless the calling thread owns the loop. */
 void loop_assert(const struct loop *l);
+/**
+ * LOOP_ROOM_SIZE bytes that all of the loop share, for one caller that is done with them before it returns to the loop and
+ * writes to streams meanwhile. Lives as long as the loop.
+ */
+uint8_t *loop_room(struct loop *l);
+#define LOOP_ROOM_SIZE ((size_t)64 * 1024)
 /** For what needs libuv itself. */
 struct uv_loop_s *loop_uv(struct loop *l);
 

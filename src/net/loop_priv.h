@@ -11,9 +11,10 @@ enum loop_buffer {
 	LOOP_BUFFER_READ,  /* what a socket gave */
 	LOOP_BUFFER_PLAIN, /* what TLS decrypted of it */
 	LOOP_BUFFER_WRITE, /* stream_reserve() of streams without a place of their own */
+	LOOP_BUFFER_ROOM,  /* loop_room() */
 	LOOP_BUFFER_COUNT
 };
-#define LOOP_BUFFER_SIZE ((size_t)64 * 1024)
+#define LOOP_BUFFER_SIZE LOOP_ROOM_SIZE
 
 /** LOOP_BUFFER_SIZE bytes, made at the first use. */
 uint8_t *loop_buffer(struct loop *l, enum loop_buffer which);

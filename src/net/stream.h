@@ -14,7 +14,7 @@
  *   once (never after stream_drop), as the last callback; when it returns, the stream is gone.
  * - While reading is paused there is no data and no eof. A new stream is paused.
  * - Writes never fail where they are made: a lost stream takes and drops them and says `closed`.
- * - What is written in one turn of the loop leaves together at its end.
+ * - What is written in one turn of the loop leaves together at its end, but for long runs, which need not wait for it.
  */
 #ifndef NET_STREAM_H
 #define NET_STREAM_H

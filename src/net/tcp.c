@@ -1,9 +1,10 @@
 /*
  * net/tcp.c -- see net/tcp.h.
  *
- * Writes of a turn gather in chunks; at the end of the turn they leave in as few writev() as the socket takes. Only what
- * it does not take goes to libuv's queue, one request at a time, so an idle connection owns no buffer at all. Reading
- * goes through one buffer a loop.
+ * Writes of a turn gather in chunks; at the end of the turn they leave in as few writev() as the socket takes, long ones
+ * before it: when a thousand connections are told much in one turn, what waits would else be a thousand times that much.
+ * Only what the socket does not take goes to libuv's queue, one request at a time, so an idle connection owns no buffer
+ * at all. Reading goes through one buffer a loop.
  *
  * An orderly close sends FIN and then waits a little for the peer's: with unread bytes in the kernel, close() would send a
  * reset, which destroys the answer on its way to the peer.
@@ -22,6 +23,7 @@
 #define CHUNK_MIN     ((size_t)2048)
 #define CHUNK_MAX     ((size_t)64 * 1024)
 #define WRITE_PIECES  64u
+#define FLUSH_AT      ((size_t)32 * 1024) /* so much does not wait for the end of the turn */
 #define LINGER_MS     2000u
 #define LINGER_BYTES  ((size_t)1024 * 1024)
 #define STALL_MS      60000u
@@ -339,14 +341,23 @@ static void flush(void *arg)
 		stream_progress(&t->s);
 }
 
+/* n more bytes are in the chunks. */
+static void queued(struct tcp *t, size_t n)
+{
+	t->queued += n;
+	if (t->queued >= FLUSH_AT && !t->flying)
+		flush(t);
+	else
+		loop_task_queue(&t->flush);
+}
+
 static void tcp_write(struct stream *s, struct bytes b)
 {
 	struct tcp *t = of(s);
 
 	memcpy(room(t, b.n), b.p, b.n);
 	t->tail->n += b.n;
-	t->queued += b.n;
-	loop_task_queue(&t->flush);
+	queued(t, b.n);
 }
 
 static void tcp_write_shared(struct stream *s, struct shared_bytes *b, size_t off, size_t n)
@@ -363,8 +374,7 @@ static void tcp_write_shared(struct stream *s, struct shared_bytes *b, size_t of
 	c->off = off;
 	c->n = off + n;
 	push_chunk(t, c);
-	t->queued += n;
-	loop_task_queue(&t->flush);
+	queued(t, n);
 }
 
 static uint8_t *tcp_reserve(struct stream *s, size_t n)
@@ -377,8 +387,7 @@ static void tcp_commit(struct stream *s, size_t n)
 	struct tcp *t = of(s);
 
 	t->tail->n += n;
-	t->queued += n;
-	loop_task_queue(&t->flush);
+	queued(t, n);
 }
 
 static size_t tcp_pending(const struct stream *s)

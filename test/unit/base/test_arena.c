@@ -51,6 +51,18 @@ static void a_huge_request_does_not_outlive_a_reset(void **state)
 	arena_free(&a);
 }
 
+static void a_small_arena_takes_little_and_grows(void **state)
+{
+	struct arena *a = arena_new_sized(512);
+	(void)state;
+
+	arena_alloc(a, 400);
+	assert_in_range(arena_size(a), 512, 1024);
+	memset(arena_alloc(a, 100000), 1, 100000);
+	assert_true(arena_size(a) > 100000);
+	arena_free(&a);
+}
+
 static void texts_are_copied_with_their_end(void **state)
 {
 	struct arena *a = arena_new();
@@ -191,6 +203,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(arena_memory_is_zeroed_aligned_and_apart),
 		cmocka_unit_test(a_huge_request_does_not_outlive_a_reset),
+		cmocka_unit_test(a_small_arena_takes_little_and_grows),
 		cmocka_unit_test(texts_are_copied_with_their_end),
 		cmocka_unit_test(clean_ups_run_last_first),
 		cmocka_unit_test(a_buffer_stops_at_its_ceiling_and_stays_failed),

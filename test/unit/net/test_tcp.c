@@ -148,7 +148,7 @@ static void a_large_write_is_cut_up_and_arrives_whole(void **state)
 	w->server[0].want = n;
 	stream_write(c->s, bytes_of(sh->data, half));
 	stream_write_shared(c->s, sh, half, n - half);
-	assert_int_equal(stream_pending(c->s), n);
+	assert_in_range(stream_pending(c->s), n / 2, n - 1); /* what the kernel took of it is gone at once */
 	assert_true(wait_for(w, &w->server[0].some));
 	assert_memory_equal(w->server[0].got.p, sh->data, n);
 	assert_int_equal(w->server[0].got.n, n);
