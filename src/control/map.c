@@ -27,11 +27,11 @@ uint64_t control_streams_open(void)
 struct control_map {
 	struct control_loop *cl;
 	struct http_req *req;         /* NULL: the client went away */
-	struct map_request mr;        /* of the request's arena: not after the stream has begun */
+	struct arena *a;              /* of `mr`; NULL once the stream has begun */
+	struct map_request mr;
 	struct map_client client;
 	node_id node;
 	enum status status;
-	struct err err;
 	/* A stream: */
 	uint64_t number;              /* of two streams of a node the greater is the newer */
 	struct map_stream *stream;    /* NULL until open */
@@ -39,6 +39,12 @@ struct control_map {
 	struct loop_timer end_timer;  /* draining: when to end it */
 	struct control_map *next, **link; /* in the loop's table */
 };
+
+static void map_free(struct control_map *m)
+{
+	arena_free(&m->a);
+	free(m);
+}
 
 /* ---- the table of open streams ---- */
 
@@ -154,7 +160,7 @@ static void stream_free(struct control_map *m)
 	}
 	state_stream_closed(m->cl->c->state, m->node);
 	control_map_kick(m->cl);
-	free(m);
+	map_free(m);
 }
 
 static void stream_cancelled(void *arg, struct http_req *r)
@@ -193,7 +199,7 @@ void control_map_free_all(struct control_loop *cl)
 			if (m->end_timer.loop != NULL)
 				loop_timer_cancel(&m->end_timer);
 			map_stream_close(&m->stream);
-			free(m);
+			map_free(m);
 		}
 	}
 }
@@ -332,7 +338,7 @@ static void stream_begin(void *arg)
 			http_respond_overload(r, 503, 2, 15);
 		if (m->status == ST_OK)
 			state_stream_closed(m->cl->c->state, m->node);
-		free(m);
+		map_free(m);
 		return;
 	}
 	if (m->cl->draining || snapshot_node(m->cl->snap, m->node) == NULL) {
@@ -341,10 +347,12 @@ static void stream_begin(void *arg)
 			http_respond_overload(r, 503, 1, 10);
 		else
 			not_found(r);
-		free(m);
+		map_free(m);
 		return;
 	}
+	/* A stream stays for days: what it was asked with goes. */
 	http_req_drop_body(r);
+	arena_free(&m->a);
 	http_resp_header(r, "Content-Type", "application/json");
 	http_resp_start(r, 200);
 	http_on_cancel(r, stream_cancelled, m);
@@ -384,7 +392,7 @@ static void answer_once(struct control_map *m)
 
 	if (snapshot_node(m->cl->snap, m->node) == NULL) {
 		not_found(r);
-		free(m);
+		map_free(m);
 		return;
 	}
 	http_resp_header(r, "Content-Type", "application/json");
@@ -396,7 +404,7 @@ static void answer_once(struct control_map *m)
 		http_resp_end(r);
 	else
 		http_resp_abort(r);
-	free(m);
+	map_free(m);
 }
 
 static void update_done(void *arg)
@@ -404,16 +412,16 @@ static void update_done(void *arg)
 	struct control_map *m = arg;
 
 	if (m->req == NULL) {
-		free(m);
+		map_free(m);
 	} else if (m->status == ST_NOT_FOUND) {
 		not_found(m->req);
-		free(m);
+		map_free(m);
 	} else if (m->status != ST_OK) {
 		http_respond_overload(m->req, 503, 2, 15);
-		free(m);
+		map_free(m);
 	} else if (m->mr.mode == MAP_UPDATE) {
 		http_respond(m->req, 200, "application/json", (struct bytes){ 0 });
-		free(m);
+		map_free(m);
 	} else {
 		answer_once(m);
 	}
@@ -426,9 +434,8 @@ static void state_done(void *arg, enum status s, const struct err *err, const st
 	struct control_map *m = arg;
 
 	(void)res;
+	(void)err;
 	m->status = s;
-	if (err != NULL)
-		m->err = *err;
 	loop_post(m->cl->loop, m->mr.mode == MAP_STREAM ? stream_begin : update_done, m);
 }
 
@@ -458,6 +465,7 @@ static void submit(struct control_map *m)
 	struct state_map_update news = news_of(m);
 	struct state *st = m->cl->c->state;
 	struct http_req *r = m->req;
+	struct err err = { 0 };
 	enum status s;
 
 	if (m->mr.mode == MAP_READ_ONLY) {
@@ -467,10 +475,10 @@ static void submit(struct control_map *m)
 	http_on_cancel(r, request_cancelled, m);
 	if (m->mr.mode == MAP_STREAM) {
 		m->number = atomic_fetch_add(&stream_numbers, 1) + 1;
-		s = state_stream_opened(st, m->node, &news, state_done, m, &m->err);
+		s = state_stream_opened(st, m->node, &news, state_done, m, &err);
 	} else {
 		control_count(CONTROL_COUNT_MAP_UPDATE);
-		s = state_map_update(st, &news, state_done, m, &m->err);
+		s = state_map_update(st, &news, state_done, m, &err);
 	}
 	if (s == ST_OK)
 		return;
@@ -478,8 +486,8 @@ static void submit(struct control_map *m)
 	if (s == ST_BUSY || s == ST_CLOSED)
 		http_respond_overload(r, 503, 2, 15);
 	else
-		control_bad_request(r, m->err.text);
-	free(m);
+		control_bad_request(r, err.text);
+	map_free(m);
 }
 
 /* ---- the request ---- */
@@ -502,7 +510,7 @@ static void look_again(void *arg)
 	const struct node *n;
 
 	if (m->req == NULL) {
-		free(m);
+		map_free(m);
 		return;
 	}
 	nc = m->req->conn_data;
@@ -511,7 +519,7 @@ static void look_again(void *arg)
 	if (n == NULL) {
 		struct http_req *r = m->req;
 
-		free(m);
+		map_free(m);
 		not_found(r);
 		return;
 	}
@@ -519,33 +527,40 @@ static void look_again(void *arg)
 	submit(m);
 }
 
+static bool may_ask(struct noise_conn *nc, struct http_req *r, const struct map_request *mr)
+{
+	if (mr->version < CONTROL_CAP_FLOOR) {
+		control_count(CONTROL_COUNT_TOO_OLD);
+		http_respond_text(r, 400, "unsupported client version: this server needs Tailscale 1.80 or newer");
+		return false;
+	}
+	if (nc->cl->draining)
+		http_respond_overload(r, 503, 1, 10);
+	return !nc->cl->draining;
+}
+
 void control_map(void *arg, struct http_req *r)
 {
 	struct noise_conn *nc = r->conn_data;
-	struct map_request mr;
+	struct control_map *m = xcalloc(1, sizeof *m);
+	const struct map_request *mr = &m->mr;
 	struct err err = { 0 };
-	struct control_map *m;
 	const struct node *n;
 
 	(void)arg;
-	if (map_request_parse(r->body, r->arena, &mr, &err) != ST_OK) {
-		control_bad_request(r, err.text);
-		return;
-	}
-	if (mr.version < CONTROL_CAP_FLOOR) {
-		control_count(CONTROL_COUNT_TOO_OLD);
-		http_respond_text(r, 400, "unsupported client version: this server needs Tailscale 1.80 or newer");
-		return;
-	}
-	if (nc->cl->draining) {
-		http_respond_overload(r, 503, 1, 10);
-		return;
-	}
-	m = xcalloc(1, sizeof *m);
 	m->cl = nc->cl;
 	m->req = r;
-	m->mr = mr;
-	m->client = (struct map_client){ .format = mr.format, .cap = mr.version, .omit_peers = mr.omit_peers };
+	m->a = arena_new();
+	if (map_request_parse(r->body, m->a, &m->mr, &err) != ST_OK) {
+		control_bad_request(r, err.text);
+		map_free(m);
+		return;
+	}
+	if (!may_ask(nc, r, mr)) {
+		map_free(m);
+		return;
+	}
+	m->client = (struct map_client){ .format = mr->format, .cap = mr->version, .omit_peers = mr->omit_peers };
 	n = own_node(m, nc);
 	if (n == NULL) {
 		http_on_cancel(r, request_cancelled, m);
