@@ -20,6 +20,8 @@ static bool bad(struct loader *l, const char *key)
 	return l->c->priv->origin[cfg_key_find(key)].bad;
 }
 
+#define BASE_DOMAIN_MAX (253 - 63 - 1) /* a name in the DNS, less a node's label and a dot */
+
 #define error(key, ...)	  cfg_complain(l, CONFIG_ERROR, key, __VA_ARGS__)
 #define warning(key, ...) cfg_complain(l, CONFIG_WARNING, key, __VA_ARGS__)
 
@@ -221,6 +223,9 @@ static void check_dns(struct loader *l)
 						"Please remove one of them from your config file");
 	if (c->dns.magic_dns && !*c->dns.base_domain)
 		error("dns.base_domain", "dns.base_domain must be set when using MagicDNS (dns.magic_dns)");
+	if (strlen(c->dns.base_domain) > BASE_DOMAIN_MAX)
+		error("dns.base_domain", "dns.base_domain may have %d characters, so that every node's name fits before it: this has %zu",
+		      BASE_DOMAIN_MAX, strlen(c->dns.base_domain));
 	if (!*c->dns.base_domain || !*c->server_url.text)
 		return;
 	if (!strcmp(c->server_url.host, c->dns.base_domain))

@@ -342,6 +342,30 @@ static void the_names_of_server_and_nodes_must_not_meet(void **state)
 	}
 }
 
+static void names_of_nodes_must_fit_before_the_domain(void **state)
+{
+	char domain[256], variable[300];
+	char *const env[] = { variable, NULL };
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct loaded l;
+		/* Labels of 37 characters and dots: 189 in all; one more is too many. */
+		size_t n = 0;
+
+		for (int k = 0; k < 5; k++)
+			n += (size_t)snprintf(domain + n, sizeof domain - n, "%s%.*s", k > 0 ? "." : "", k == 4 ? 37 + i : 37,
+					      "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz");
+		assert_int_equal(n, 189 + i);
+		snprintf(variable, sizeof variable, "HEADSCALE_DNS_BASE_DOMAIN=%s", domain);
+		l = load_text(MINIMAL, env, CONFIG_FOR_SERVER);
+		assert_int_equal(l.s, i == 0 ? ST_OK : ST_BAD_INPUT);
+		if (i == 1)
+			expect_problem(&l.report, "every node's name fits before it: this has 190", "long domain");
+		loaded_release(&l);
+	}
+}
+
 static void a_flood_of_problems_is_counted(void **state)
 {
 	char *text = xcalloc(1, 1 << 18);
@@ -737,6 +761,7 @@ int main(void)
 		cmocka_unit_test(rules_speak_in_known_words),
 		cmocka_unit_test(what_is_missing_is_named),
 		cmocka_unit_test(the_names_of_server_and_nodes_must_not_meet),
+		cmocka_unit_test(names_of_nodes_must_fit_before_the_domain),
 		cmocka_unit_test(a_flood_of_problems_is_counted),
 		cmocka_unit_test(terminals_are_safe),
 		cmocka_unit_test(the_environment_wins),

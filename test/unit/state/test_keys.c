@@ -319,7 +319,12 @@ static void nodes_are_renamed_moved_and_readdressed(void **state)
 	struct answer a = { .came = false };
 	char key[KEY_SECRET_TEXT_MAX];
 	struct tailnet_settings *set = tailnet_settings_new();
+	struct dns_settings *long_dns = dns_settings_new();
 	struct ip_prefix exit_route;
+	char domain[199] = ""; /* 198 characters: 55 before it are 255 with two dots */
+
+	for (int i = 0; i < 198; i++)
+		domain[i] = (i + 1) % 50 == 0 ? '.' : 'd';
 
 	make_preauth(w, (struct state_preauth_new){ .user = make_user(w, "alice"), .reusable = true }, key);
 	for (unsigned i = 1; i <= 2; i++) {
@@ -331,6 +336,13 @@ static void nodes_are_renamed_moved_and_readdressed(void **state)
 	assert_string_equal(a.err.text, "renaming node: node name is not unique: a-1");
 	assert_int_equal(CALL(&a, state_node_rename, w->st, NULL, 1, "-x"), ST_BAD_INPUT);
 	assert_int_equal(CALL(&a, state_node_rename, w->st, NULL, 9, "x"), ST_NOT_FOUND);
+	/* The whole name counts, with its domain and the dot at the end. */
+	settings_set_text(&long_dns->base_domain, domain);
+	assert_int_equal(CALL(&a, state_set_world, w->st, &(struct state_world){ .dns = long_dns }), ST_OK);
+	assert_int_equal(CALL(&a, state_node_rename, w->st, NULL, 1, "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz0123"), ST_BAD_INPUT);
+	assert_non_null(strstr(a.err.text, "is longer than 255 characters"));
+	assert_int_equal(CALL(&a, state_node_rename, w->st, NULL, 1, "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz012"), ST_OK);
+	dns_settings_unref(&long_dns);
 	assert_int_equal(CALL(&a, state_node_move, w->st, NULL, 1, make_user(w, "bob")), ST_OK);
 	assert_int_equal(a.node->user, 2);
 	assert_string_equal(a.user->name, "bob");
