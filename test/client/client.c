@@ -219,7 +219,8 @@ static void dialed(void *arg, const struct ctl_dialed *d)
 struct ctl_client *ctl_client_new(const struct ctl_client_opts *o)
 {
 	struct ctl_client *c = xcalloc(1, sizeof *c);
-	struct ctl_dial_opts d = { .server = o->server, .machine = o->machine, .version = o->version, .timeout_ms = o->timeout_ms };
+	struct ctl_dial_opts d = { .server = o->server, .machine = o->machine, .version = o->version, .timeout_ms = o->timeout_ms,
+				  .websocket = o->websocket };
 
 	c->server = o->server;
 	c->handler = o->handler;

@@ -72,6 +72,7 @@ struct ctl_dial_opts {
 	uint16_t version;     /* 0: CTL_VERSION */
 	uint32_t timeout_ms;  /* 0: 30,000 */
 	const char *header;   /* sent as the handshake instead of a good one; NULL: a good one */
+	bool websocket;       /* as clients in a browser come */
 	bool raw;             /* hand out the connection itself behind the handshake, without a Noise layer */
 };
 
@@ -101,6 +102,7 @@ struct ctl_client_opts {
 	struct ctl_server *server;
 	const struct machine_private *machine;
 	uint16_t version;
+	bool websocket;
 	uint32_t timeout_ms;
 	const struct ctl_client_handler *handler;
 	void *arg;

@@ -6,6 +6,7 @@
 #include "base/vec.h"
 #include "client/client.h"
 #include "http/client.h"
+#include "http/websocket.h"
 #include "noise/frame.h"
 #include "noise/stream.h"
 
@@ -184,7 +185,7 @@ struct ctl_dial {
 	struct noise_initiator noise;
 	char header[BASE64_LEN(NOISE_INITIATION_LEN) + 1], host[HOST_MAX];
 	char *own_header; /* instead; owned */
-	bool raw;
+	bool raw, websocket;
 	uint32_t timeout_ms;
 	int http_status;
 	ctl_dial_fn *fn;
@@ -288,6 +289,32 @@ static void response_closed(void *arg, enum stream_end why)
 
 static const struct stream_handler response_handler = { .data = response_data, .closed = response_closed };
 
+#define WS_KEY "dGhlIHNhbXBsZSBub25jZQ=="
+
+/* A WebSocket's answer names our key and the protocol that we asked for. */
+static bool accepted(const struct ctl_dial *d, const struct http_answer *a)
+{
+	const char *accept = http_answer_header(a, "sec-websocket-accept"), *protocol = http_answer_header(a, "sec-websocket-protocol");
+	char want[WS_ACCEPT_LEN + 1];
+
+	if (!d->websocket)
+		return true;
+	ws_accept_key(WS_KEY, want);
+	return accept && protocol && strcmp(accept, want) == 0 && strcmp(protocol, "tailscale-control-protocol") == 0;
+}
+
+/* The handshake in the query, escaped where base64 needs it. */
+static void websocket_target(const char *header, struct buf *out)
+{
+	buf_put_str(out, "/ts2021?X-Tailscale-Handshake=");
+	for (; *header; header++)
+		if (strchr("+/=", *header))
+			buf_printf(out, "%%%02X", (unsigned)*header);
+		else
+			buf_put_char(out, *header);
+	buf_put_char(out, '\0');
+}
+
 static void upgraded(void *arg, enum status s, const struct http_answer *a)
 {
 	struct ctl_dial *d = arg;
@@ -305,11 +332,13 @@ static void upgraded(void *arg, enum status s, const struct http_answer *a)
 		fail(d, ST_DENIED, text);
 		return;
 	}
-	if (!token || strcmp(token, "tailscale-control-protocol") != 0) {
+	if (!token || strcmp(token, d->websocket ? "websocket" : "tailscale-control-protocol") != 0 || !accepted(d, a)) {
 		fail(d, ST_BAD_INPUT, "another Upgrade was answered");
 		return;
 	}
 	d->lower = http_client_take(&d->http);
+	if (d->websocket)
+		d->lower = ws_client(d->lower);
 	stream_start(d->lower, &response_handler, d);
 }
 
@@ -323,14 +352,29 @@ static void connected(void *arg, enum status s, struct stream *stream, const str
 	};
 	struct http_client_req req = { .method = "POST", .target = "/ts2021", .host = d->host, .headers = headers, .n_headers = 3,
 				       .timeout_ms = d->timeout_ms };
+	const struct http_header ws_headers[] = {
+		{ "upgrade", "websocket" },
+		{ "connection", "upgrade" },
+		{ "sec-websocket-version", "13" },
+		{ "sec-websocket-key", WS_KEY },
+		{ "sec-websocket-protocol", "tailscale-control-protocol" },
+	};
+	struct buf target;
 
 	d->connect = NULL;
 	if (s != ST_OK) {
 		fail(d, s, err ? err->text : NULL);
 		return;
 	}
+	buf_init(&target, 4096);
+	if (d->websocket) {
+		websocket_target(d->own_header ? d->own_header : d->header, &target);
+		req = (struct http_client_req){ .method = "GET", .target = (const char *)target.p, .host = d->host, .headers = ws_headers,
+						.n_headers = 5, .timeout_ms = d->timeout_ms };
+	}
 	d->http = http_client_new(stream);
 	http_client_send(d->http, &req, upgraded, d);
+	buf_release(&target);
 }
 
 static void late(void *arg)
@@ -346,6 +390,7 @@ struct ctl_dial *ctl_dial_start(const struct ctl_dial_opts *o, ctl_dial_fn *fn, 
 
 	d->server = o->server;
 	d->raw = o->raw;
+	d->websocket = o->websocket;
 	d->own_header = xstrdup(o->header);
 	d->timeout_ms = o->timeout_ms ? o->timeout_ms : TIMEOUT_MS;
 	d->fn = fn;

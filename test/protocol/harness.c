@@ -294,7 +294,7 @@ static const struct ctl_client_handler client_handler = { .open = on_open, .clos
 static void begin_connect(struct node *n)
 {
 	struct ctl_client_opts o = { .server = &w.server, .machine = &n->id.machine, .version = n->version,
-				     .handler = &client_handler, .arg = n };
+				     .websocket = n->websocket, .handler = &client_handler, .arg = n };
 
 	ctl_client_free(&n->client);
 	n->open = n->gone = false;

@@ -70,6 +70,7 @@ struct json_object *cli_json(const char *fmt, ...) PRINTF_LIKE(1, 2);
 struct node {
 	struct ctl_identity id;
 	uint16_t version;
+	bool websocket;             /* connects as clients in a browser do */
 	int derp;                   /* told in map requests; 1 */
 	const char *endpoint;       /* likewise; NULL: none */
 	const char *const *routes;

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from lab import BOTH, DOMAIN, NEW, merge, until
+from lab import BOTH, DOMAIN, NEW, OLD, merge, until
 
 
 @pytest.mark.parametrize("version", BOTH)
@@ -85,3 +85,24 @@ def test_a_changed_domain_after_a_restart(lab):
     until("new name", lambda: n1.resolve("n2.moved.test") == [n2.ip4], timeout=60)
     assert n1.resolve(f"n2.{DOMAIN}") == []
     until("own name", lambda: n2.self_status()["DNSName"] == "n2.moved.test.", timeout=60)
+
+
+def test_a_nextdns_profile_by_attribute(make_lab):
+    lab = make_lab(config={"dns": {"override_local_dns": True, "nameservers": {"global": ["https://dns.nextdns.io/common"]}}})
+    for u in ("anna", "ben"):
+        lab.server.user(u)
+    acls = [{"action": "accept", "src": ["*"], "dst": ["*:*"]}]
+    a, b = lab.node("a", NEW, user="anna"), lab.node("b", OLD, user="ben")
+
+    def resolver(n):
+        return n.netmap()["DNS"]["Resolvers"][0]["Addr"]
+
+    assert resolver(a).startswith("https://dns.nextdns.io/common?device_ip=")
+    assert f"device_ip={a.ip4}" in resolver(a) and "device_name=a" in resolver(a)
+    lab.server.set_policy({"acls": acls, "nodeAttrs": [{"target": ["anna@"], "attr": ["nextdns:own"]}]})
+    until("her profile", lambda: resolver(a).startswith("https://dns.nextdns.io/own?device_ip="))
+    assert resolver(b).startswith("https://dns.nextdns.io/common?")
+    lab.server.set_policy({"acls": acls, "nodeAttrs": [{"target": ["anna@"], "attr": ["nextdns:own", "nextdns:no-device-info"]}]})
+    until("without the device", lambda: resolver(a) == "https://dns.nextdns.io/own")
+    lab.server.set_policy({"acls": acls})
+    until("as before", lambda: resolver(a).startswith("https://dns.nextdns.io/common?device_ip="))

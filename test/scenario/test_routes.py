@@ -194,3 +194,61 @@ def test_each_group_by_its_own_router(lab):
     until("two for ben", lambda: gets(b, "r2", NET) and not gets(b, "r1", NET))
     n.reaches("192.168.77.10", 80, "host-r1")
     b.reaches("192.168.77.10", 80, "host-r2")
+
+
+def test_a_policy_that_comes_later_approves_what_waits(lab):
+    lab.server.user("anna")
+    r = lab.node("r", NEW, user="anna", args=[f"--advertise-routes={NET}", "--advertise-exit-node"])
+    n = lab.node("n", OLD, user="anna", args=["--accept-routes"])
+    n.sees_online("r")
+    until("announced", lambda: routes_of(lab, "r")[0] == sorted([NET, *EXIT]))
+    assert routes_of(lab, "r")[1] == []
+    acls = [{"action": "accept", "src": ["*"], "dst": ["*:*"]}]
+    lab.server.set_policy({"acls": acls, "autoApprovers": {"routes": {"192.168.0.0/16": ["anna@"]}}})
+    until("approved", lambda: routes_of(lab, "r")[1:] == ([NET], [NET]))
+    until("the peer hears", lambda: gets(n, "r", NET))
+    until("the router is not told any more", lambda: "Subnet routes" not in str(r.status().get("Health")))
+    lab.server.set_policy({"acls": acls, "autoApprovers": {"exitNode": ["anna@"]}})
+    until("the peer hears", lambda: n.peer("r")["ExitNodeOption"])
+    # What was approved stays, also without an approver.
+    lab.server.set_policy({"acls": acls})
+    never("taken back", lambda: routes_of(lab, "r")[1] != sorted([NET, *EXIT]), seconds=2, every=0.3)
+
+
+def test_two_networks_of_one_range_by_4via6(lab):
+    key = lab.server.auth_key("anna")
+    n = lab.node("n", NEW, key=key, args=["--accept-routes"])
+    hosts = {}
+    for site in (7, 8):
+        r = lab.node(f"r{site}", NEW if site == 7 else OLD, key=key)
+        hosts[site] = r.stub_network(f"host{site}", NET)
+        prefix = r.ts("debug", "via", str(site), NET).stdout.split()[0]
+        assert prefix.startswith("fd7a:115c:a1e0:b1a:"), prefix
+        r.ts("set", f"--advertise-routes={prefix}")
+        until("announced", lambda: routes_of(lab, f"r{site}")[0] == [prefix])
+        lab.server.approve_routes(f"r{site}", prefix)
+        until("the peer hears", lambda: gets(n, f"r{site}", prefix))
+    for site, host in hosts.items():
+        via = n.ts("debug", "via", str(site), host.lan + "/32").stdout.split()[0].split("/")[0]
+        n.reaches(via, 80, f"host{site}", timeout=30)
+
+
+def test_the_approved_exit_node_is_suggested(lab):
+    key = lab.server.auth_key("anna")
+    for name, version in (("waits", NEW), ("serves", OLD)):
+        lab.node(name, version, key=key, args=["--advertise-exit-node"])
+    n = lab.node("n", NEW, key=key)
+
+    def suggested():
+        return n.ts("exit-node", "suggest", check=False).stdout
+
+    n.sees_online("waits")
+    n.sees_online("serves")
+    assert "Suggested exit node" not in suggested()
+    lab.server.approve_routes("serves", *EXIT)
+    until("it is suggested", lambda: "Suggested exit node: serves.tail.test" in suggested(), timeout=40, every=0.5)
+    n.ts("set", "--exit-node=auto:any")
+    until("it is taken", lambda: n.peer("serves")["ExitNode"], timeout=40)
+    n.ts("set", "--exit-node=")
+    lab.server.approve_routes("serves")
+    until("and not any more", lambda: "Suggested exit node" not in suggested(), every=0.5)

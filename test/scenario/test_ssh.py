@@ -92,3 +92,15 @@ def test_a_check_turned_down_lets_nobody_in(lab):
     lab.server.cli("auth", "reject", "--auth-id", number)
     assert p.wait(30) != 0
     assert "root" not in open(path).read().split()
+
+
+def test_a_waiting_check_outlives_a_restart(lab):
+    n1, n2 = checked(lab)
+    p, number, path = asked(n1, n2, "ssh1.log")
+    lab.server.restart()
+    n1.sees_online("n2", timeout=40)
+    assert p.poll() is None, open(path).read()
+    lab.server.cli("auth", "approve", "--auth-id", number)
+    assert p.wait(40) == 0, open(path).read()
+    text = open(path).read()
+    assert "root" in text.split() and text.count("hskey-authreq-") == 1, text
