@@ -176,6 +176,20 @@ def test_the_token_may_set_the_expiry(make_lab):
     until("its peer knows", lambda: n2.peer("n1").get("Expired"))
 
 
+def test_the_expiry_stays_when_the_client_is_restarted(make_lab):
+    p = Provider(make_lab, use_expiry_from_token=True)
+    n = p.lab.node("n", NEW)
+    p.login(n, {**ODIN, "id_token_lifetime": 3000})
+    before = p.lab.server.node("n")
+    assert before["expiry"]
+    n.restart()
+    until("it is back", lambda: n.state() == "Running" and p.lab.server.node("n")["online"])
+    p.lab.server.restart()
+    until("it is back again", lambda: n.state() == "Running" and p.lab.server.node("n")["online"], timeout=40)
+    after = p.lab.server.node("n")
+    assert (after["expiry"], after["id"]) == (before["expiry"], before["id"])
+
+
 def test_a_provider_that_is_away_does_not_stop_the_rest(make_lab):
     lab = make_lab(config={"oidc": {"issuer": f"http://{SERVER_IP}:9997", "client_id": "lab", "client_secret": "secret",
                                     "only_start_if_oidc_is_available": False}})
