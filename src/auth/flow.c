@@ -242,8 +242,8 @@ static void on_userinfo(void *arg, const struct fetch_answer *a)
 	if (s != ST_OK) {
 		oidc_count(j->o, s == ST_DENIED ? OIDC_USERINFO_SUBJECT : OIDC_USERINFO_FAILED);
 		log_warn("userinfo was not usable: the ID token alone counts",
-			 LOG_STR("error", s == ST_DENIED ? "it is about somebody else" : a->error), LOG_I64("status", a->http_status),
-			 LOG_END);
+			 LOG_STR("error", s == ST_DENIED ? "it is about somebody else" : a->error),
+			 LOG_I64("status", a->http_status), LOG_END);
 	}
 	judge(j);
 }

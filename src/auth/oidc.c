@@ -451,7 +451,10 @@ static size_t escaped_len(const char *s)
 	size_t n = 0;
 
 	for (; *s; s++)
-		n += strchr("-_.~", *s) != NULL || (*s >= '0' && *s <= '9') || (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') ? 1 : 3;
+		n += strchr("-_.~", *s) != NULL || (*s >= '0' && *s <= '9') || (*s >= 'a' && *s <= 'z') ||
+			     (*s >= 'A' && *s <= 'Z')
+			 ? 1
+			 : 3;
 	return n;
 }
 
@@ -463,8 +466,8 @@ static enum status check_params(const struct oidc_opts *o, struct err *err)
 		n += escaped_len(o->extra_params[i].name) + escaped_len(o->extra_params[i].value) + 2;
 	if (n <= OIDC_PARAMS_MAX)
 		return ST_OK;
-	err_set(err, "oidc.extra_params are too long: a login link would carry %zu bytes of them, no more than %d fit", n,
-		OIDC_PARAMS_MAX);
+	err_set(err, "oidc.extra_params are too long: a login link would carry %zu bytes of them, no more than %d fit",
+		n, OIDC_PARAMS_MAX);
 	return ST_BAD_INPUT;
 }
 

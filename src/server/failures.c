@@ -59,7 +59,8 @@ static void refuse(struct http_req *r)
 		return;
 	}
 	buf_init(&b, 1u << 16);
-	web_page_error(&b, 429, "Too many failed logins", "They came from your address. Wait a minute and open the link again.");
+	web_page_error(&b, 429, "Too many failed logins",
+		       "They came from your address. Wait a minute and open the link again.");
 	http_resp_header(r, "Cache-Control", "no-store");
 	http_resp_header(r, "Retry-After", "60");
 	http_respond(r, 429, "text/html; charset=utf-8", buf_bytes(&b));

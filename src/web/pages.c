@@ -17,8 +17,8 @@
 static bool deceives(uint32_t c)
 {
 	return (c >= 0x80 && c < 0xa0) || c == 0xad || c == 0x61c || c == 0x180e || (c >= 0x200b && c <= 0x200f) ||
-	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff || (c >= 0xfff9 && c <= 0xfffb) ||
-	       (c >= 0xe0000 && c <= 0xe007f);
+	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff ||
+	       (c >= 0xfff9 && c <= 0xfffb) || (c >= 0xe0000 && c <= 0xe007f);
 }
 
 static uint32_t code_of(const uint8_t *p, size_t n)
@@ -92,7 +92,8 @@ static void page_begin(struct buf *out, const char *title, const char *heading, 
 
 static void page_end(struct buf *out)
 {
-	buf_put_str(out, "</article></main><footer>The control server of this private network</footer></body></html>\n");
+	buf_put_str(out,
+		    "</article></main><footer>The control server of this private network</footer></body></html>\n");
 }
 
 static void paragraph(struct buf *out, const char *text)
@@ -122,7 +123,8 @@ static void row_of(struct buf *out, const char *name, const char *value, const c
 		return;
 	buf_put_str(out, "<dt>");
 	web_escape(out, name);
-	buf_printf(out, "</dt><dd%s%s%s dir=\"auto\">", value_class ? " class=\"" : "", value_class ? value_class : "", value_class ? "\"" : "");
+	buf_printf(out, "</dt><dd%s%s%s dir=\"auto\">", value_class ? " class=\"" : "", value_class ? value_class : "",
+		   value_class ? "\"" : "");
 	escape_cut(out, value, VALUE_MAX);
 	buf_put_str(out, "</dd>\n");
 }
@@ -140,7 +142,8 @@ static void row_until(struct buf *out, int64_t until, int64_t now)
 	char text[64], clock[32];
 	struct tm tm;
 
-	if (until == 0 || gmtime_r(&t, &tm) == NULL || strftime(clock, sizeof clock, left >= 24 * 60 ? "%Y-%m-%d %H:%M" : "%H:%M", &tm) == 0)
+	if (until == 0 || gmtime_r(&t, &tm) == NULL ||
+	    strftime(clock, sizeof clock, left >= 24 * 60 ? "%Y-%m-%d %H:%M" : "%H:%M", &tm) == 0)
 		return;
 	if (left < 1)
 		snprintf(text, sizeof text, "%s UTC, in less than a minute", clock);
@@ -154,9 +157,11 @@ static void row_until(struct buf *out, int64_t until, int64_t now)
 /* Tailscale's names of systems, as people write them. */
 static const char *system_name(const char *os)
 {
-	static const char *const names[][2] = { { "linux", "Linux" },	  { "windows", "Windows" }, { "macOS", "macOS" },
-						{ "darwin", "macOS" },	  { "iOS", "iOS" },	    { "tvOS", "tvOS" },
-						{ "android", "Android" }, { "freebsd", "FreeBSD" }, { "openbsd", "OpenBSD" } };
+	static const char *const names[][2] = { { "linux", "Linux" },	  { "windows", "Windows" },
+						{ "macOS", "macOS" },	  { "darwin", "macOS" },
+						{ "iOS", "iOS" },	  { "tvOS", "tvOS" },
+						{ "android", "Android" }, { "freebsd", "FreeBSD" },
+						{ "openbsd", "OpenBSD" } };
 
 	if (os == NULL || os[0] == '\0')
 		return "(unknown)";
@@ -208,7 +213,8 @@ void web_page_register(struct buf *out, const char *auth_id, const struct web_de
 		paragraph(out, "This machine asks to join the network:");
 		device(out, d, NULL, now_unix);
 	}
-	paragraph(out, "To admit it, an administrator runs this on the server, with the name of the user it will belong to:");
+	paragraph(
+	    out, "To admit it, an administrator runs this on the server, with the name of the user it will belong to:");
 	command(out, "headscale auth register --auth-id ", auth_id, " --user USERNAME", NULL);
 	paragraph(out, "The machine connects by itself as soon as that is done; nothing else is to do on it.");
 	note(out, "If you do not know this machine, close this page: nothing happens without the command.");
@@ -252,7 +258,8 @@ void web_page_confirm(struct buf *out, const char *action_path, const char *csrf
 	buf_put_str(out, "\"><input type=\"hidden\" name=\"headscale_register_confirm\" value=\"");
 	web_escape(out, csrf);
 	buf_put_str(out, "\"><button type=\"submit\">Confirm registration</button></form>\n");
-	note(out, "If somebody sent you the link to this page, or you do not recognise the machine, close this window: it is not added.");
+	note(out, "If somebody sent you the link to this page, or you do not recognise the machine, close this window: "
+		  "it is not added.");
 	page_end(out);
 }
 
@@ -277,8 +284,10 @@ void web_page_error(struct buf *out, int status, const char *what, const char *a
 void web_page_home(struct buf *out, const char *version)
 {
 	page_begin(out, "Home", "Headscale is running", NULL);
-	paragraph(out, "This is the coordination server of a private network. Machines join it with the Tailscale client.");
-	buf_put_str(out, "<p><a href=\"apple\">Set up Apple devices</a> &middot; <a href=\"windows\">Set up Windows</a></p>\n");
+	paragraph(out,
+		  "This is the coordination server of a private network. Machines join it with the Tailscale client.");
+	buf_put_str(
+	    out, "<p><a href=\"apple\">Set up Apple devices</a> &middot; <a href=\"windows\">Set up Windows</a></p>\n");
 	buf_put_str(out, "<p class=\"mut\">Version ");
 	web_escape(out, version);
 	buf_put_str(out, "</p>\n");
@@ -290,27 +299,31 @@ void web_page_apple(struct buf *out, const char *server_url)
 	page_begin(out, "Apple", "Connect Apple devices", NULL);
 	buf_put_str(out, "<h2>macOS, command line</h2>\n");
 	command(out, "tailscale login --login-server ", server_url, NULL);
-	buf_put_str(out, "<h2>macOS, application</h2>\n<p>Hold Option while opening the menu of the Tailscale icon, choose "
-			 "<em>Debug</em>, <em>Custom Login Server</em>, <em>Add Account</em>, and enter:</p>\n");
+	buf_put_str(out,
+		    "<h2>macOS, application</h2>\n<p>Hold Option while opening the menu of the Tailscale icon, choose "
+		    "<em>Debug</em>, <em>Custom Login Server</em>, <em>Add Account</em>, and enter:</p>\n");
 	command(out, server_url, NULL);
 	paragraph(out, "Or set it for the App Store version and the standalone version:");
 	command(out, "defaults write io.tailscale.ipn.macos ControlURL ", server_url, NULL);
 	command(out, "defaults write io.tailscale.ipn.macsys ControlURL ", server_url, NULL);
-	buf_put_str(out, "<h2>iOS and tvOS</h2>\n<p>Install Tailscale and do not log in yet. On iOS open the account menu, "
-			 "<em>Log in</em>, then the options menu, <em>Use custom coordination server</em>; on tvOS find "
-			 "<em>ALTERNATE COORDINATION SERVER URL</em> in the system settings of Tailscale. Enter:</p>\n");
+	buf_put_str(out,
+		    "<h2>iOS and tvOS</h2>\n<p>Install Tailscale and do not log in yet. On iOS open the account menu, "
+		    "<em>Log in</em>, then the options menu, <em>Use custom coordination server</em>; on tvOS find "
+		    "<em>ALTERNATE COORDINATION SERVER URL</em> in the system settings of Tailscale. Enter:</p>\n");
 	command(out, server_url, NULL);
-	buf_put_str(out, "<h2>Configuration profiles</h2>\n<p>Read a profile before you install it.</p>\n"
-			 "<p><a href=\"apple/ios\">iOS</a> &middot; <a href=\"apple/macos-app-store\">macOS, App Store</a> "
-			 "&middot; <a href=\"apple/macos-standalone\">macOS, standalone</a></p>\n");
+	buf_put_str(out,
+		    "<h2>Configuration profiles</h2>\n<p>Read a profile before you install it.</p>\n"
+		    "<p><a href=\"apple/ios\">iOS</a> &middot; <a href=\"apple/macos-app-store\">macOS, App Store</a> "
+		    "&middot; <a href=\"apple/macos-standalone\">macOS, standalone</a></p>\n");
 	page_end(out);
 }
 
 void web_page_windows(struct buf *out, const char *server_url)
 {
 	page_begin(out, "Windows", "Connect Windows", NULL);
-	buf_put_str(out, "<p>Install <a href=\"https://tailscale.com/download/windows\" rel=\"noreferrer\">Tailscale for "
-			 "Windows</a>, open a terminal and run:</p>\n");
+	buf_put_str(out,
+		    "<p>Install <a href=\"https://tailscale.com/download/windows\" rel=\"noreferrer\">Tailscale for "
+		    "Windows</a>, open a terminal and run:</p>\n");
 	command(out, "tailscale login --login-server ", server_url, NULL);
 	paragraph(out, "A browser window shows how the machine is admitted.");
 	page_end(out);
@@ -331,19 +344,22 @@ enum status web_apple_parse(const char *name, enum web_apple *out)
 
 void web_apple_profile(struct buf *out, enum web_apple platform, const char *server_url, const char *const uuid[2])
 {
-	static const char *const types[] = { "io.tailscale.ipn.ios", "io.tailscale.ipn.macos", "io.tailscale.ipn.macsys" };
+	static const char *const types[] = { "io.tailscale.ipn.ios", "io.tailscale.ipn.macos",
+					     "io.tailscale.ipn.macsys" };
 
-	buf_put_str(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!DOCTYPE plist PUBLIC \"-//Apple//DTD PLIST 1.0//EN\" "
-			 "\"http://www.apple.com/DTDs/PropertyList-1.0.dtd\">\n<plist version=\"1.0\"><dict>\n"
-			 "<key>PayloadUUID</key><string>");
+	buf_put_str(
+	    out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!DOCTYPE plist PUBLIC \"-//Apple//DTD PLIST 1.0//EN\" "
+		 "\"http://www.apple.com/DTDs/PropertyList-1.0.dtd\">\n<plist version=\"1.0\"><dict>\n"
+		 "<key>PayloadUUID</key><string>");
 	web_escape(out, uuid[0]);
 	buf_put_str(out, "</string>\n<key>PayloadDisplayName</key><string>Headscale</string>\n"
 			 "<key>PayloadDescription</key><string>Configure Tailscale login server to: ");
 	web_escape(out, server_url);
-	buf_put_str(out, "</string>\n<key>PayloadIdentifier</key><string>com.github.juanfont.headscale</string>\n"
-			 "<key>PayloadRemovalDisallowed</key><false/>\n<key>PayloadType</key><string>Configuration</string>\n"
-			 "<key>PayloadVersion</key><integer>1</integer>\n<key>PayloadContent</key><array><dict>\n"
-			 "<key>PayloadType</key><string>");
+	buf_put_str(
+	    out, "</string>\n<key>PayloadIdentifier</key><string>com.github.juanfont.headscale</string>\n"
+		 "<key>PayloadRemovalDisallowed</key><false/>\n<key>PayloadType</key><string>Configuration</string>\n"
+		 "<key>PayloadVersion</key><integer>1</integer>\n<key>PayloadContent</key><array><dict>\n"
+		 "<key>PayloadType</key><string>");
 	buf_put_str(out, types[platform]);
 	buf_put_str(out, "</string>\n<key>PayloadUUID</key><string>");
 	web_escape(out, uuid[1]);
