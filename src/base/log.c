@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -25,12 +26,13 @@ static atomic_int line_format = LOG_FORMAT_TEXT;
 
 static struct {
 	pthread_mutex_t lock;
-	pthread_cond_t news;
+	pthread_cond_t news, idle;
 	pthread_t thread;
 	struct buf waiting; /* whole lines */
-	bool runs, ends;
+	bool runs, ends, busy;
 	uint64_t told;      /* of `dropped` */
-} writer = { .lock = PTHREAD_MUTEX_INITIALIZER, .news = PTHREAD_COND_INITIALIZER };
+} writer = { .lock = PTHREAD_MUTEX_INITIALIZER, .news = PTHREAD_COND_INITIALIZER,
+	     .idle = PTHREAD_COND_INITIALIZER };
 static atomic_uint_fast64_t dropped;
 
 static const char *const level_names[] = { "trace", "debug", "info", "warn", "error", "off" };
@@ -176,8 +178,12 @@ static void *write_lines(void *arg)
 
 	while (!ends) {
 		pthread_mutex_lock(&writer.lock);
+		writer.busy = writer.waiting.n > 0;
+		if (!writer.busy)
+			pthread_cond_broadcast(&writer.idle);
 		while (writer.waiting.n == 0 && !writer.ends)
 			pthread_cond_wait(&writer.news, &writer.lock);
+		writer.busy = true;
 		out = writer.waiting;
 		buf_init(&writer.waiting, LOG_QUEUE_MAX + 2 * LINE_MAX_BYTES);
 		tell_dropped(&writer.waiting);
@@ -189,6 +195,24 @@ static void *write_lines(void *arg)
 		buf_release(&out);
 	}
 	return arg;
+}
+
+void log_flush(unsigned timeout_ms)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += timeout_ms / 1000;
+	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	pthread_mutex_lock(&writer.lock);
+	while (writer.runs && (writer.busy || writer.waiting.n > 0) &&
+	       pthread_cond_timedwait(&writer.idle, &writer.lock, &until) == 0)
+		;
+	pthread_mutex_unlock(&writer.lock);
 }
 
 void log_writer_start(void)

@@ -38,6 +38,8 @@ void log_writer_start(void);
 /** Write what waits and end the thread: lines are written by their callers again. Does nothing without one. */
 void log_writer_stop(void);
 #define LOG_QUEUE_MAX ((size_t)4 << 20)
+/** Wait until what was logged before is written, at most so long. Not on a loop that serves. */
+void log_flush(unsigned timeout_ms);
 /** Lines left out since the start, for metrics. Any thread. */
 uint64_t log_lines_dropped(void);
 

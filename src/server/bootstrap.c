@@ -45,6 +45,7 @@ struct server_bootstrap {
 	/* One round at a time, on a helper thread. */
 	bool running, again;
 	atomic_bool stopped;
+	bool left; /* nobody else knows of it: the round under way ends it */
 	struct shared_bytes *work_map;
 	struct table *old, *made;
 };
@@ -202,10 +203,12 @@ static void round_done(void *arg)
 	b->running = false;
 	table_unref(&b->old);
 	shared_bytes_unref(&b->work_map);
-	if (b->stopped) {
+	if (b->left) {
 		free_it(b);
 		return;
 	}
+	if (b->stopped)
+		return;
 	pthread_mutex_lock(&b->lock);
 	b->old = b->now;
 	b->now = b->made;
@@ -274,7 +277,9 @@ void server_bootstrap_free(struct server *srv)
 	struct server_bootstrap *b = srv->bootstrap;
 
 	srv->bootstrap = NULL;
-	if (b != NULL && !b->running)
+	if (b != NULL && b->running)
+		b->left = true;
+	else if (b != NULL)
 		free_it(b);
 }
 

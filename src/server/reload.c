@@ -185,6 +185,7 @@ void server_reload(void *arg)
 	s = reload_config(srv);
 	reload_policy(srv);
 	server_derp_map_refresh(srv);
+	log_flush(1000); /* who is told that it is done finds in the log what became of it */
 	server_notify(s == ST_OK ? "READY=1\nSTATUS=" : "READY=1\nSTATUS=the configuration file has mistakes and was not reloaded");
 }
 

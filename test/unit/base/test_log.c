@@ -151,6 +151,10 @@ static void who_logs_never_waits_and_nothing_is_lost_in_silence(void **state)
 	dup2(pipe_fds[1], 2);
 	close(pipe_fds[1]);
 	log_writer_start();
+	log_info("flushed", LOG_END);
+	log_flush(10000);
+	assert_int_equal(read(pipe_fds[0], filler, sizeof filler - 1) > 10, 1);
+	memset(filler, 'x', sizeof filler - 1);
 	for (size_t i = 0; i < 2; i++)
 		pthread_create(&t[i], NULL, log_many, (void *)i);
 	for (size_t i = 0; i < 2; i++)
