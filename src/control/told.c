@@ -24,7 +24,7 @@ static void look_by(struct control_loop *cl, int64_t when_ns)
 
 static void keep(struct told *t, const struct health *h)
 {
-	*t = (struct told){ .digest = h->digest, .version_digest = h->version_digest, .kinds = h->kinds };
+	*t = (struct told){ .digest = h->digest, .version_digest = h->version_digest, .next_ns = h->next_ns, .kinds = h->kinds };
 }
 
 void told_first(struct control_loop *cl, node_id id, struct told *t, struct map_client *client)
@@ -78,9 +78,10 @@ static void look(struct control_loop *cl, struct map_stream *ms, struct told *t)
 	if (h.version_digest != t->version_digest &&
 	    map_stream_client_version(ms, h.has_version ? &h.version : &latest, now_ns) == ST_OK)
 		t->version_digest = h.version_digest;
+	t->next_ns = h.next_ns;
 	if (h.digest != t->digest || h.version_digest != t->version_digest)
-		look_by(cl, clock_unix_ns() + (int64_t)OWED_MS * NS_PER_MS);
-	look_by(cl, h.next_ns);
+		t->next_ns = clock_unix_ns() + (int64_t)OWED_MS * NS_PER_MS;
+	look_by(cl, t->next_ns);
 }
 
 static void look_each(void *arg, struct map_stream *ms, struct told *t)
@@ -89,6 +90,16 @@ static void look_each(void *arg, struct map_stream *ms, struct told *t)
 
 	look(cl, ms, t);
 	arena_reset(cl->scratch);
+}
+
+static void look_if_due(void *arg, struct map_stream *ms, struct told *t)
+{
+	struct control_loop *cl = arg;
+
+	if (t->next_ns <= clock_unix_ns())
+		look_each(cl, ms, t);
+	else
+		look_by(cl, t->next_ns);
 }
 
 static void due(void *arg)
@@ -101,7 +112,7 @@ static void due(void *arg)
 		look_by(cl, when);
 		return;
 	}
-	control_map_each_told(cl, look_each, cl);
+	control_map_each_told(cl, look_if_due, cl);
 	control_map_kick(cl);
 }
 
