@@ -12,6 +12,7 @@ enum oidc_event {
 	OIDC_SSH_APPROVED,
 	/* it ended at /register or /auth */
 	OIDC_BAD_ID,             /* no auth id */
+	OIDC_EMBEDDED,           /* a page loaded the link as a picture or a frame, or a browser ahead of a click */
 	OIDC_GONE,               /* the login or SSH check is over, at any step */
 	OIDC_BUSY,               /* too many at once */
 	OIDC_UNAVAILABLE,        /* the provider was not reached */

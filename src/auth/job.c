@@ -20,6 +20,7 @@ static const char *const event_names[OIDC_EVENT_COUNT] = {
 	[OIDC_REGISTERED] = "registered",
 	[OIDC_SSH_APPROVED] = "ssh_approved",
 	[OIDC_BAD_ID] = "bad_id",
+	[OIDC_EMBEDDED] = "embedded",
 	[OIDC_GONE] = "gone",
 	[OIDC_BUSY] = "busy",
 	[OIDC_UNAVAILABLE] = "provider_unavailable",

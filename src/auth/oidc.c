@@ -247,6 +247,25 @@ static void bad_id(struct oidc *o, struct http_req *r)
 			"Copy the whole link that the client printed and open it again.");
 }
 
+/*
+ * Browsers say what they want a page for. A link that is opened goes into a window of its own; a picture, a frame or what is
+ * fetched ahead of a click is nobody's wish, and an SSH session must not go on by it. What says nothing is let pass.
+ */
+static bool is_opened(const struct http_req *r)
+{
+	const char *dest = http_req_header(r, "sec-fetch-dest"), *purpose = http_req_header(r, "sec-purpose");
+
+	if (purpose == NULL)
+		purpose = http_req_header(r, "purpose");
+	return (dest == NULL || strcmp(dest, "document") == 0) && (purpose == NULL || strncmp(purpose, "prefetch", 8) != 0);
+}
+
+static void embedded(struct oidc *o, struct http_req *r)
+{
+	oidc_refuse_now(o, r, OIDC_EMBEDDED, 403, "This page must be opened by itself",
+			"Open the link that your machine shows in a window of its own.");
+}
+
 static void on_begin(void *arg, struct http_req *r)
 {
 	const char *id = http_req_param(r, "id");
@@ -259,6 +278,10 @@ static void on_begin(void *arg, struct http_req *r)
 	}
 	if (!is_auth_id(id)) {
 		bad_id(o, r);
+		return;
+	}
+	if (!is_opened(r)) {
+		embedded(o, r);
 		return;
 	}
 	j = job_new(o, r, JOB_BEGIN);
@@ -294,6 +317,10 @@ static void on_callback(void *arg, struct http_req *r)
 	const char *cookie;
 	struct job *j;
 
+	if (!is_opened(r)) {
+		embedded(o, r);
+		return;
+	}
 	if (state == NULL || *state == '\0' || ((code == NULL || *code == '\0') && (error == NULL || *error == '\0')) ||
 	    !is_hex(state, OIDC_SECRET_LEN) || (iss != NULL && strcmp(iss, o->issuer) != 0)) {
 		bad_callback(o, r, OIDC_BAD_CALLBACK, 400);
@@ -338,7 +365,7 @@ static void bad_form(struct oidc *o, struct http_req *r, int status)
 static void on_confirm(void *arg, struct http_req *r)
 {
 	const char *id = http_req_param(r, "id"), *csrf = form_field(r, OIDC_CSRF_FIELD);
-	const char *cookie = http_req_cookie(r, OIDC_CSRF_FIELD);
+	const char *cookie = http_req_cookie(r, OIDC_CSRF_FIELD), *site = http_req_header(r, "sec-fetch-site");
 	struct oidc *o = arg;
 	struct job *j;
 
@@ -350,7 +377,7 @@ static void on_confirm(void *arg, struct http_req *r)
 		bad_form(o, r, 400);
 		return;
 	}
-	if (cookie == NULL || !secret_equal(bytes_of_str(cookie), bytes_of_str(csrf)) ||
+	if ((site != NULL && strcmp(site, "same-origin") != 0) || cookie == NULL || !secret_equal(bytes_of_str(cookie), bytes_of_str(csrf)) ||
 	    !is_hex(csrf, OIDC_SECRET_LEN)) {
 		bad_form(o, r, 403);
 		return;

@@ -2,7 +2,8 @@
  * server/failures.c -- server.limits.failed_logins_per_minute: who fails too often is not listened to for a while.
  *
  * What counts is the answer, wherever it was made: 401 of the API, and of the login pages whatever says that a link, a
- * cookie, a form, a token or a person is not good. An address that has used up its failures gets 429 from all of these
+ * cookie, a form, a token or a person is not good. What a page of others can make a browser ask for does not count (no
+ * key, or a link loaded as a picture): else it could lock its visitors out. An address that has used up its failures gets 429 from all of these
  * routes and no look at what it brings; control protocol, relay and set-up pages do not know of it.
  */
 #include "server/server_priv.h"
@@ -26,10 +27,15 @@ static bool is_login(const struct http_route *route)
 
 static bool is_failure(const struct http_req *r, int status)
 {
+	const char *dest;
+
 	if (r->route == NULL)
 		return false;
 	if (r->route->auth != API_AUTH_PUBLIC)
-		return status == 401;
+		return status == 401 && http_req_header(r, "authorization") != NULL;
+	dest = http_req_header(r, "sec-fetch-dest");
+	if (dest != NULL && strcmp(dest, "document") != 0)
+		return false;
 	return is_login(r->route) && (status == 400 || status == 401 || status == 403 || status == 410);
 }
 

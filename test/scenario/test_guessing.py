@@ -31,6 +31,16 @@ def test_guessing_a_key_costs_time_and_nobody_elses(make_lab):
     until("one failure came back", lambda: api(guesser, key) == 200, timeout=15, every=0.5)
 
 
+def test_a_page_of_others_locks_nobody_out(make_lab):
+    lab = make_lab(config=CONFIG)
+    n = lab.node("n", NEW)
+    for i in range(10):
+        assert ask(n, "/api/v1/user") == 401  # a browser brings no key
+        assert ask(n, "/register/x", "-H", "Sec-Fetch-Dest: image") == 400
+    assert ask(n, "/register/x") == 400
+    assert lab.server.metrics()["headscale_failed_logins_total"] == 1
+
+
 def test_links_that_are_none_count_too(make_lab):
     lab = make_lab(config=CONFIG)
     n = lab.node("n", NEW)

@@ -580,6 +580,54 @@ static void callbacks_that_are_none_are_refused(void **state)
 	}
 }
 
+static void a_link_must_be_opened_by_itself(void **state)
+{
+	static const struct {
+		const char *header;
+		int status;
+	} t[] = {
+		{ "Sec-Fetch-Dest: image\r\nSec-Fetch-Site: cross-site\r\n", 403 },
+		{ "Sec-Fetch-Dest: iframe\r\n", 403 },
+		{ "Sec-Fetch-Dest: empty\r\n", 403 },
+		{ "Sec-Fetch-Dest: document\r\nSec-Purpose: prefetch;prerender\r\n", 403 },
+		{ "Purpose: prefetch\r\n", 403 },
+		{ "Sec-Fetch-Dest: document\r\nSec-Fetch-Site: cross-site\r\n", 302 },
+		{ "", 302 },
+	};
+	struct site *w = *state;
+	struct reply p, q;
+	struct trip go;
+	char *csrf, *cookie;
+
+	run(w);
+	ask_to_join(w, 0);
+	for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+		p = browse(w->port, arena_printf(w->a, "/auth/%s", w->auth_id), t[i].header, NULL);
+		if (p.status != t[i].status)
+			fail_msg("%s: %s", t[i].header, p.text);
+		reply_free(&p);
+	}
+	assert_int_equal(count(w, OIDC_EMBEDDED), 5);
+	go = depart(w, "register");
+	p = browse(w->port, arena_printf(w->a, "/oidc/callback?code=good&state=%s", go.state),
+		   arena_printf(w->a, "%sSec-Fetch-Dest: iframe\r\n", go.cookie), NULL);
+	assert_page(&p, 403, "opened by itself");
+	reply_free(&p);
+	p = come_back(w, &go); /* which has not used it up */
+	assert_page(&p, 200, "CONFIRM");
+	csrf = between(w->a, p.body, "csrf=", " ");
+	cookie = arena_printf(w->a, "Cookie: headscale_register_confirm=%s\r\n", csrf);
+	q = browse(w->port, between(w->a, p.body, "action=", " "), arena_printf(w->a, "%sSec-Fetch-Site: same-site\r\n", cookie),
+		   arena_printf(w->a, "headscale_register_confirm=%s", csrf));
+	assert_page(&q, 403, "ERROR"); /* a form of a page of others */
+	reply_free(&q);
+	q = browse(w->port, between(w->a, p.body, "action=", " "), arena_printf(w->a, "%sSec-Fetch-Site: same-origin\r\n", cookie),
+		   arena_printf(w->a, "headscale_register_confirm=%s", csrf));
+	assert_page(&q, 200, "DONE");
+	reply_free(&q);
+	reply_free(&p);
+}
+
 static void links_that_are_none_are_refused(void **state)
 {
 	struct site *w = *state;
@@ -1347,6 +1395,7 @@ int main(void)
 		T(state_is_used_once_and_by_its_browser),
 		T(one_link_does_not_fill_the_table),
 		T(callbacks_that_are_none_are_refused),
+		T(a_link_must_be_opened_by_itself),
 		T(links_that_are_none_are_refused),
 		T(lies_of_the_provider_are_not_believed),
 		T(keys_that_change_are_found_again),
