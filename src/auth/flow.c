@@ -321,6 +321,8 @@ static void verify(struct job *j)
 		if (oidc_want_keys(o, j))
 			return;
 	}
+	if (why == OIDC_TOKEN_ALGORITHM)
+		oidc_want_discovery(o); /* for the next one */
 	if (o->keys == NULL)
 		job_refuse_unavailable(j, err.text);
 	else

@@ -17,6 +17,7 @@
 #define RETRY_MIN_MS	     ((uint64_t)5 * 1000)
 #define RETRY_MAX_MS	     ((uint64_t)5 * 60 * 1000)
 #define KEYS_PAUSE_MS	     ((uint64_t)10 * 1000) /* between two fetches that tokens ask for */
+#define DISCOVERY_PAUSE_MS   ((uint64_t)60 * 1000) /* likewise */
 #define DISCOVERY_TIMEOUT_MS 30000
 #define CONFIRM_FORM_MAX     ((size_t)4096)
 #define TABLE_MAX	     4096
@@ -180,7 +181,19 @@ static void on_refresh(void *arg)
 	struct oidc *o = arg;
 	struct fetch_req req = discovery_request(o, 0);
 
+	if (o->discovery_fetch != NULL)
+		return;
 	o->discovery_fetch = fetch_start(o->fetcher, &req, on_discovery, o);
+}
+
+void oidc_want_discovery(struct oidc *o)
+{
+	uint64_t now = loop_now_ms(o->opts.loop);
+
+	if (o->discovery_tried_ms != 0 && now - o->discovery_tried_ms < DISCOVERY_PAUSE_MS)
+		return;
+	o->discovery_tried_ms = now;
+	loop_timer_start(&o->refresh, 0);
 }
 
 void oidc_start(struct oidc *o)

@@ -56,6 +56,7 @@ struct oidc {
 	struct provider *provider;  /* NULL: never reached */
 	struct jwks *keys;          /* NULL: never fetched */
 	uint64_t keys_tried_ms;     /* when they were last asked for */
+	uint64_t discovery_tried_ms; /* likewise, by a token */
 	struct fetch *discovery_fetch, *keys_fetch;
 	enum provider_client_auth client_auth; /* what was seen to work */
 	struct waiting *logins, *confirms;
@@ -162,5 +163,7 @@ void confirm_release(void *confirm);
 /* oidc.c */
 /** Fetch the keys anew; j goes on with flow_keys_ready() whatever comes. false: too early after the last time. */
 bool oidc_want_keys(struct oidc *o, struct job *j);
+/** Ask the provider what it says of itself soon, unless that was done a moment ago: it signs otherwise than it said. */
+void oidc_want_discovery(struct oidc *o);
 
 #endif

@@ -741,6 +741,43 @@ static void keys_that_change_are_found_again(void **state)
 	unlock(w);
 }
 
+static void another_algorithm_is_learned_by_the_next_login(void **state)
+{
+	struct site *w = *state;
+	struct reply p;
+
+	run(w);
+	ask_to_join(w, 0);
+	lock(w);
+	w->p.s.algs = "[\"ES256\"]";
+	w->p.s.alg = "ES256";
+	w->p.s.key = ec_key;
+	w->p.s.jwks = jose_set(w->a, &ec_key, 1);
+	unlock(w);
+	p = log_in(w);
+	assert_page(&p, 403, "was not believed");
+	reply_free(&p);
+	assert_int_equal(count(w, OIDC_TOKEN_ALGORITHM), 1);
+	for (int i = 0; i < 200 && count(w, OIDC_KEYS_OK) < 2; i++)
+		usleep(20000);
+	join(w);
+	lock(w);
+	assert_int_equal(w->p.s.n_discovery, 2);
+	w->p.s.alg = "RS256"; /* what it does not list does not make us ask all the time */
+	w->p.s.key = first_key;
+	unlock(w);
+	ask_to_join(w, 0);
+	for (int i = 0; i < 3; i++) {
+		p = log_in(w);
+		assert_int_equal(p.status, 403);
+		reply_free(&p);
+	}
+	usleep(100000);
+	lock(w);
+	assert_int_equal(w->p.s.n_discovery, 2);
+	unlock(w);
+}
+
 static void a_key_may_change_under_its_name(void **state)
 {
 	struct site *w = *state;
@@ -1399,6 +1436,7 @@ int main(void)
 		T(links_that_are_none_are_refused),
 		T(lies_of_the_provider_are_not_believed),
 		T(keys_that_change_are_found_again),
+		T(another_algorithm_is_learned_by_the_next_login),
 		T(a_key_may_change_under_its_name),
 		T(keys_that_were_missing_at_the_start_are_fetched),
 		T(the_provider_may_refuse),
