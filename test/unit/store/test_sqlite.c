@@ -287,7 +287,7 @@ static void the_schema_has_the_columns_of_the_tables(void **state)
 		assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &st, NULL), SQLITE_OK);
 		while (sqlite3_step(st) == SQLITE_ROW) {
 			assert_true(n < store_tables[t].n_cols);
-			assert_string_equal(sqlite3_column_text(st, 0), store_tables[t].cols[n]);
+			assert_string_equal((const char *)sqlite3_column_text(st, 0), store_tables[t].cols[n]);
 			keys += sqlite3_column_int(st, 1) > 0;
 			n++;
 		}
