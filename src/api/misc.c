@@ -1,5 +1,6 @@
 /* api/misc.c -- policy, audit, health, and the maker of pending logins for tests. */
 #include "api/api_priv.h"
+#include "api/list.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,9 +9,23 @@
 
 /* ---- policy ---- */
 
+/* The version of a policy: when it was stored. Files have none; theirs is a tag of the text. */
+static const char *policy_tag(struct api_op *op)
+{
+	char of_text[17];
+
+	if (op->text_at_ns != TIME_NONE)
+		return arena_printf(op->req->arena, "%llx", (unsigned long long)op->text_at_ns);
+	api_tag_of(bytes_of_str(op->text), of_text);
+	return arena_strdup(op->req->arena, of_text);
+}
+
 static void answer_policy(struct api_op *op)
 {
 	struct api_out o;
+
+	if (api_etag(op->req, policy_tag(op)))
+		return;
 
 	api_out_init(&o);
 	jw_obj_begin(&o.w);
@@ -63,6 +78,15 @@ static void policy_set_done(void *arg, enum status s, const struct err *err, con
 	api_op_done(arg, s, err, res);
 }
 
+/* The moment that an If-Match of ours means; 0, when nothing was ever stored, for any other. */
+static int64_t expected(const char *if_match)
+{
+	unsigned long long ns = 0;
+	char end = '\0';
+
+	return sscanf(if_match, "\"%llx%c", &ns, &end) == 2 && end == '"' ? (int64_t)ns : 0;
+}
+
 static void policy_set(void *arg, struct http_req *r)
 {
 	struct state_actor by = api_actor(r, "policy set");
@@ -70,7 +94,8 @@ static void policy_set(void *arg, struct http_req *r)
 	struct api *a = arg;
 	struct err e = { 0 };
 	struct api_op *op;
-	const char *text;
+	const char *text, *expect = http_req_header(r, "if-match");
+	int64_t expect_at_ns;
 	enum status s;
 
 	if (!api_body(r, false, "policy", &body) || !api_long_text(r, body, "policy", &text))
@@ -83,7 +108,13 @@ static void policy_set(void *arg, struct http_req *r)
 		return;
 	}
 	op = api_op_new(a, r, "setting policy", answer_policy);
-	s = state_policy_set(a->state, &by, bytes_of_str(text != NULL ? text : ""), policy_set_done, op, &e);
+	op->conflict_http = 412;
+	if (expect != NULL && strcmp(expect, "*") != 0) {
+		expect_at_ns = expected(expect);
+		s = state_policy_set_if(a->state, &by, bytes_of_str(text != NULL ? text : ""), expect_at_ns, policy_set_done, op, &e);
+	} else {
+		s = state_policy_set(a->state, &by, bytes_of_str(text != NULL ? text : ""), policy_set_done, op, &e);
+	}
 	if (s == ST_BAD_INPUT)
 		err_prefix(&e, POLICY_MISTAKE);
 	api_op_submitted(op, s, &e);

@@ -305,6 +305,8 @@ const char *api_status_title(int http_status)
 		return "Method Not Allowed";
 	case 409:
 		return "Conflict";
+	case 412:
+		return "Precondition Failed";
 	case 413:
 		return "Request Entity Too Large";
 	case 422:

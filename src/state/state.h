@@ -375,6 +375,9 @@ void state_router_health(struct state *st, node_id node, bool down);
  */
 enum status state_policy_set(struct state *st, const struct state_actor *by, struct bytes text, state_done_fn done,
 			     void *arg, struct err *err) MUST_CHECK;
+/** The same if the present policy was stored at expect_at_ns (text_at_ns of a result). ST_CONFLICT: it was replaced since. */
+enum status state_policy_set_if(struct state *st, const struct state_actor *by, struct bytes text, int64_t expect_at_ns,
+				state_done_fn done, void *arg, struct err *err) MUST_CHECK;
 /** The same up to the point where it would take hold. */
 enum status state_policy_check(struct state *st, struct bytes text, state_done_fn done, void *arg,
 			       struct err *err) MUST_CHECK;

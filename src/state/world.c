@@ -14,6 +14,8 @@
 struct policy_req {
 	struct policy *policy;
 	struct shared_bytes *text;
+	bool expects;         /* only if the present one was stored at expect_at_ns */
+	int64_t expect_at_ns;
 };
 
 static void policy_release(struct command *c)
@@ -70,8 +72,13 @@ static enum status policy_run(struct draft *d, struct command *c, struct err *er
 	struct policy_req *r = c->req;
 	struct state *st = d->st;
 	bool same = st->policy_text != NULL && bytes_eq(shared_bytes_view(st->policy_text), shared_bytes_view(r->text));
-	enum status s = try_policy(st, c, err);
+	enum status s;
 
+	if (r->expects && st->policy_at_ns != r->expect_at_ns) {
+		err_set(err, "the policy was replaced since it was read; read it again");
+		return ST_CONFLICT;
+	}
+	s = try_policy(st, c, err);
 	if (s != ST_OK)
 		return s;
 	c->r.text = shared_bytes_view(r->text);
@@ -106,8 +113,9 @@ static enum status check_now(struct state *st, struct turn *t, struct command *c
 	return try_policy(st, c, err);
 }
 
+/* expect_at_ns NULL: whatever the present policy is. */
 static enum status policy_submit(struct state *st, const struct command_type *type, const struct state_actor *by,
-				 struct bytes text, state_done_fn done, void *arg, struct err *err)
+				 struct bytes text, const int64_t *expect_at_ns, state_done_fn done, void *arg, struct err *err)
 {
 	struct policy_error perr = { 0 };
 	struct policy *p = NULL;
@@ -126,16 +134,24 @@ static enum status policy_submit(struct state *st, const struct command_type *ty
 	r = c->req;
 	r->policy = p;
 	r->text = shared_bytes_new(text);
+	r->expects = expect_at_ns != NULL;
+	r->expect_at_ns = expect_at_ns != NULL ? *expect_at_ns : TIME_NONE;
 	return command_submit(st, c, err);
 }
+
+static const struct command_type set_type = { .name = "policy set", .class = CLASS_DURABLE, .run = policy_run,
+					      .finish = policy_finish, .release = policy_release, .alone = true };
 
 enum status state_policy_set(struct state *st, const struct state_actor *by, struct bytes text, state_done_fn done,
 			     void *arg, struct err *err)
 {
-	static const struct command_type type = { .name = "policy set", .class = CLASS_DURABLE, .run = policy_run,
-						   .finish = policy_finish, .release = policy_release, .alone = true };
+	return policy_submit(st, &set_type, by, text, NULL, done, arg, err);
+}
 
-	return policy_submit(st, &type, by, text, done, arg, err);
+enum status state_policy_set_if(struct state *st, const struct state_actor *by, struct bytes text, int64_t expect_at_ns,
+				state_done_fn done, void *arg, struct err *err)
+{
+	return policy_submit(st, &set_type, by, text, &expect_at_ns, done, arg, err);
 }
 
 enum status state_policy_check(struct state *st, struct bytes text, state_done_fn done, void *arg, struct err *err)
@@ -143,7 +159,7 @@ enum status state_policy_check(struct state *st, struct bytes text, state_done_f
 	static const struct command_type type = { .name = "policy check", .class = CLASS_NOW, .now = check_now,
 						   .release = policy_release };
 
-	return policy_submit(st, &type, NULL, text, done, arg, err);
+	return policy_submit(st, &type, NULL, text, NULL, done, arg, err);
 }
 
 static enum status get_now(struct state *st, struct turn *t, struct command *c, struct err *err)

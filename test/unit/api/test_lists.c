@@ -194,6 +194,34 @@ static void what_has_not_changed_is_not_sent_again(void **state)
 	assert_string_equal(f.etag, ""); /* depends on the hour */
 }
 
+/* Two read the policy, both change it: the second is told, and the first one's change stays. */
+static void of_two_who_change_the_policy_the_second_is_told(void **state)
+{
+	struct http_header match = { "if-match", NULL };
+	char tag[64];
+
+	(void)state;
+	call(0, "GET", "/api/v1/policy", NULL, NULL);
+	assert_int_equal(f.code, 200);
+	snprintf(tag, sizeof tag, "%s", f.etag);
+	match.value = tag;
+	call_with(0, "PUT", "/api/v1/policy", &match, "{\"policy\":\"{\\\"hosts\\\":{\\\"first\\\":\\\"10.0.0.1\\\"}}\"}");
+	assert_int_equal(f.code, 200);
+	assert_string_not_equal(f.etag, tag);
+	call_with(0, "PUT", "/api/v1/policy", &match, "{\"policy\":\"{}\"}");
+	assert_int_equal(f.code, 412);
+	assert_non_null(strstr(f.body, "read it again"));
+	call_with(0, "PUT", "/api/v1/policy", &(struct http_header){ "if-match", "\"nonsense\"" }, "{\"policy\":\"{}\"}");
+	assert_int_equal(f.code, 412);
+	call(0, "GET", "/api/v1/policy", NULL, NULL);
+	assert_non_null(strstr(f.body, "first"));
+	snprintf(tag, sizeof tag, "%s", f.etag);
+	call_with(0, "GET", "/api/v1/policy", &(struct http_header){ "if-none-match", tag }, NULL);
+	assert_int_equal(f.code, 304);
+	call_with(0, "PUT", "/api/v1/policy", &(struct http_header){ "if-match", "*" }, "{\"policy\":\"{}\"}");
+	assert_int_equal(f.code, 200);
+}
+
 static void patterns_are_matched_in_bounded_time(void **state)
 {
 	static const struct {
@@ -279,6 +307,7 @@ int main(void)
 		W(keys_are_filtered_ordered_and_cut),
 		W(a_mistake_in_a_query_is_named),
 		W(what_has_not_changed_is_not_sent_again),
+		W(of_two_who_change_the_policy_the_second_is_told),
 		W(without_the_key_nothing_is_allowed_from_elsewhere),
 		cmocka_unit_test(patterns_are_matched_in_bounded_time),
 		G(only_pages_of_allowed_origins_may_ask),

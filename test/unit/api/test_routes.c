@@ -174,12 +174,75 @@ static void a_good_key_opens_and_an_expired_one_does_not(void **state)
 	assert_int_equal(f.code, 401);
 }
 
+/* ---- many at once ---- */
+
+#define AT_ONCE 8
+
+struct one {
+	int code;
+	bool *all_done;
+	size_t *left;
+};
+
+static void one_answered(void *arg, enum status s, const struct http_answer *a)
+{
+	struct one *o = arg;
+
+	assert_int_equal(s, ST_OK);
+	o->code = a->status;
+	*o->all_done = --*o->left == 0;
+}
+
+/* The same request on so many connections before any is answered; returns how many were answered with `code`. */
+static size_t at_once(const char *method, const char *target, const char *body, int code)
+{
+	struct http_client *c[AT_ONCE];
+	struct one v[AT_ONCE];
+	size_t left = AT_ONCE, n = 0;
+	bool done = false;
+
+	for (size_t i = 0; i < AT_ONCE; i++) {
+		struct stream *near = NULL, *far = NULL;
+
+		v[i] = (struct one){ .all_done = &done, .left = &left };
+		pipe_pair(f.loop, &near, &far);
+		http_server_accept(f.servers[0], far);
+		c[i] = http_client_new(near);
+		http_client_send(c[i], &(struct http_client_req){ .method = method, .target = target, .host = "x", .body = bytes_of_str(body) },
+				 one_answered, &v[i]);
+	}
+	assert_true(loop_run_until(f.loop, &done, 10000));
+	for (size_t i = 0; i < AT_ONCE; i++) {
+		n += v[i].code == code;
+		http_client_free(&c[i]);
+	}
+	loop_turn(f.loop, 0);
+	return n;
+}
+
+static void of_many_at_once_one_gets_it(void **state)
+{
+	(void)state;
+	assert_int_equal(at_once("POST", "/api/v1/user", "{\"name\":\"twin\"}", 200), 1);
+	assert_int_equal(at_once("POST", "/api/v1/user", "{\"name\":\"twin\"}", 409), AT_ONCE);
+	call(0, "POST", "/api/v1/debug/node", NULL, "{\"user\":\"twin\",\"key\":\"hskey-authreq-00000000000000000000000a\",\"name\":\"t\"}");
+	assert_int_equal(at_once("POST", "/api/v1/auth/register", "{\"user\":\"twin\",\"authId\":\"hskey-authreq-00000000000000000000000a\"}", 200), 1);
+	call(0, "GET", "/api/v1/node?user=twin", NULL, NULL);
+	assert_string_equal(f.total, "1");
+	assert_int_equal(at_once("POST", "/api/v1/preauthkey", "{\"user\":\"twin\"}", 200), AT_ONCE);
+	call(0, "GET", "/api/v1/preauthkey?user=twin", NULL, NULL);
+	assert_string_equal(f.total, "8"); /* none is lost */
+	call(0, "GET", "/api/v1/user?name=twin", NULL, NULL);
+	assert_string_equal(f.total, "1");
+}
+
 int main(void)
 {
 	const struct CMUnitTest t[] = {
 		cmocka_unit_test(every_route_answers_as_written),
 		cmocka_unit_test(strangers_get_nothing_but_what_is_public),
 		cmocka_unit_test(a_good_key_opens_and_an_expired_one_does_not),
+		cmocka_unit_test(of_many_at_once_one_gets_it),
 	};
 	return cmocka_run_group_tests(t, set_up, tear_down);
 }
