@@ -593,22 +593,22 @@ static void apply_self(struct netmap *m, struct json_object *node)
 /* Lines are set and taken back one by one. */
 static void apply_messages(struct netmap *m, struct json_object *change)
 {
-	struct json_object *all = json_object_new_object();
-	bool clear = json_object_object_get_ex(change, "*", NULL);
+	struct json_object *all = json_object_new_object(), *old = get(m->parts, "DisplayMessages");
+	struct json_object_iter it;
 
-	if (!clear && get(m->parts, "DisplayMessages")) {
-		json_object_object_foreach(get(m->parts, "DisplayMessages"), id, v)
-			json_object_object_add(all, id, json_object_get(v));
+	if (old && !json_object_object_get_ex(change, "*", NULL)) {
+		json_object_object_foreachC(old, it)
+			json_object_object_add(all, it.key, json_object_get(it.val));
 	}
-	json_object_object_foreach(change, id2, v2) {
-		if (v2 == NULL) {
-			json_object_object_del(all, id2);
+	json_object_object_foreachC(change, it) {
+		if (it.val == NULL) {
+			json_object_object_del(all, it.key);
 			continue;
 		}
-		check_type(m, v2, "Title", json_type_string);
-		check_type(m, v2, "Text", json_type_string);
-		check_type(m, v2, "Severity", json_type_string);
-		json_object_object_add(all, id2, json_object_get(v2));
+		check_type(m, it.val, "Title", json_type_string);
+		check_type(m, it.val, "Text", json_type_string);
+		check_type(m, it.val, "Severity", json_type_string);
+		json_object_object_add(all, it.key, json_object_get(it.val));
 	}
 	json_object_object_add(m->parts, "DisplayMessages", all);
 }
