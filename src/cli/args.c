@@ -313,7 +313,7 @@ static enum status walk(struct parse *p, int argc, char **argv)
 			s = descend(p, argv[i], &taken);
 			if (s == ST_OK && !taken)
 				c->args[c->n_args++] = argv[i];
-			if (s == ST_OK && taken && c->command->raw_args) {
+			if (s == ST_OK && taken && c->command->raw_args && (i + 1 == argc || find_sub(c->command, argv[i + 1]) == NULL)) {
 				for (i++; i < argc; i++)
 					c->args[c->n_args++] = argv[i];
 				return ST_OK;

@@ -35,7 +35,7 @@ struct cli_command {
 	enum status (*run)(struct cli_ctx *c);
 	const struct cli_command *subs; /* ends with a row whose name is NULL */
 	bool hidden;
-	bool raw_args; /* everything after the name is the command's own business */
+	bool raw_args; /* everything after the name is the command's own business, unless it begins with one of subs */
 	const char *deprecated; /* printed before running; NULL: not */
 };
 
@@ -155,6 +155,7 @@ enum status cli_policy_explain(struct cli_ctx *c);
 enum status cli_audit(struct cli_ctx *c);
 enum status cli_serve(struct cli_ctx *c);
 enum status cli_derp(struct cli_ctx *c);
+enum status cli_derp_status(struct cli_ctx *c);
 enum status cli_version(struct cli_ctx *c);
 enum status cli_configtest(struct cli_ctx *c);
 enum status cli_health(struct cli_ctx *c);

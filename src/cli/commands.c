@@ -124,9 +124,18 @@ static const struct cli_command debug[] = {
 	{ .name = NULL }
 };
 
+static const struct cli_command derp[] = {
+	{ .name = "status", .help = "Show what goes through the relay: connections, mesh peers, STUN, rates", .run = cli_derp_status,
+	  .flags = { { "limit", 'l', CLI_U64, false, "50", "at most so many connections, the busiest first" },
+		     { "interval", 'i', CLI_STRING, false, "1s", "rates are over this time; 0: none" },
+		     { "socket", 's', CLI_STRING, false, NULL, "socket of a relay that runs alone (its --status-socket)" } } },
+	{ .name = NULL }
+};
+
 static const struct cli_command commands[] = {
 	{ .name = "serve", .help = "Run the server", .run = cli_serve },
-	{ .name = "derp", .args = "[flags]", .help = "Run only a relay and STUN", .run = cli_derp, .raw_args = true },
+	{ .name = "derp", .args = "[flags]", .help = "Run only a relay and STUN", .run = cli_derp, .raw_args = true,
+	  .subs = derp },
 	{ .name = "users", .aliases = { "user" }, .help = "Manage users", .subs = users },
 	{ .name = "nodes", .aliases = { "node" }, .help = "Manage nodes", .subs = nodes },
 	{ .name = "auth", .help = "Answer waiting logins and SSH checks", .subs = auth },

@@ -13,7 +13,6 @@
 #include "derp/relay_priv.h"
 #include "net/stream.h"
 
-#define USER_TIMEOUT_MS 15000 /* unacknowledged for so long: the connection is dead */
 #define NOTSENT_LOWAT   (128 * 1024)
 
 /* ---- slots ---- */
@@ -129,9 +128,9 @@ void dconn_want(struct dconn *c, unsigned events)
 	loop_fd_want(c->watch, events);
 }
 
-static void socket_options(int fd)
+static void socket_options(int fd, const struct derp_settings *set)
 {
-	int on = 1, user_timeout = USER_TIMEOUT_MS, idle = 600, lowat = NOTSENT_LOWAT;
+	int on = 1, user_timeout = (int)set->user_timeout_ms, idle = (int)set->tcp_idle_s, lowat = NOTSENT_LOWAT;
 
 	/* None of them is needed for being right, and local sockets know none: failures do not matter. */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -233,7 +232,7 @@ struct dconn *dconn_new(struct dloop *l, const struct derp_adopt *a, enum drole 
 	login_enter(c);
 	if (c->keep)
 		conn_established(stream_conn(c->keep)); /* from here on it is among our strangers, not the listener's */
-	socket_options(c->fd);
+	socket_options(c->fd, &r->set);
 	loop_timer_init(&c->timer, l->loop, on_timer, c);
 	c->watch = loop_fd_new(l->loop, c->fd, on_events, c);
 	dconn_want(c, LOOP_FD_READ);

@@ -58,6 +58,23 @@ static inline int64_t rate_charge(struct rate *r, const struct rate_limit *l, ui
 	return wait > 0 ? wait : 0;
 }
 
+/** As rate_take(). */
+static inline bool rate_shared_take(struct rate_shared *r, const struct rate_limit *l, uint64_t tokens, int64_t now_ns)
+{
+	int_fast64_t old, next;
+
+	if (!l->per_s)
+		return true;
+	old = atomic_load_explicit(&r->full_ns, memory_order_relaxed);
+	do {
+		next = (old > now_ns ? old : now_ns) + rate_cost_ns(l, tokens);
+		if (next - now_ns > rate_cost_ns(l, l->burst))
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(&r->full_ns, &old, next, memory_order_relaxed,
+	                                                memory_order_relaxed));
+	return true;
+}
+
 static inline int64_t rate_shared_charge(struct rate_shared *r, const struct rate_limit *l, uint64_t tokens,
                                          int64_t now_ns)
 {

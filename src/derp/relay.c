@@ -25,6 +25,8 @@ static void fill_defaults(struct derp_settings *s)
 	s->login_ms = or_default(s->login_ms, 10000);
 	s->write_stall_ms = or_default(s->write_stall_ms, 2000);
 	s->mesh_stall_ms = or_default(s->mesh_stall_ms, 30000);
+	s->user_timeout_ms = or_default(s->user_timeout_ms, 15000);
+	s->tcp_idle_s = or_default(s->tcp_idle_s, 600);
 	s->keepalive_ms = or_default(s->keepalive_ms, 60000);
 	if (s->batch_us != UINT32_MAX)
 		s->batch_us = or_default(s->batch_us, 100);

@@ -64,6 +64,8 @@ struct derp_settings {
 	uint32_t login_ms;           /* for ClientInfo to come; 0: 10 s */
 	uint32_t write_stall_ms;     /* a client whose socket takes nothing for so long is closed; 0: 2 s */
 	uint32_t mesh_stall_ms;      /* the same for mesh peers; 0: 30 s */
+	uint32_t user_timeout_ms;    /* sent and not acknowledged for so long: the connection is dead; 0: 15 s */
+	uint32_t tcp_idle_s;         /* silent for so long: the kernel asks whether the other side is there; 0: 10 min */
 	uint32_t keepalive_ms;       /* between keep-alives, plus up to 5 s by chance; 0: 60 s */
 	uint32_t batch_us;           /* under load a loop waits about so long for more to come; 0: 100; UINT32_MAX: never */
 	bool no_spin;                /* do not look again for a moment before blocking: slower answers, less CPU time */

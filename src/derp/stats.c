@@ -82,18 +82,9 @@ void derp_stats_write(const struct derp_stats *s, const struct stun_stats *stun,
 	counter(out, "multiforwarder_created", "keys that came to be reachable over two mesh peers", s->multiforwarder_created);
 	counter(out, "multiforwarder_deleted", "keys that ceased to be so", s->multiforwarder_deleted);
 	write_drops(s, out);
-	gauge(out, "connections", "connections, duplicates included", s->conns);
-	gauge(out, "logins_pending", "connections that are not logged in yet", s->logins_pending);
-	gauge(out, "home_connections", "connections of clients whose home this is", s->home);
-	gauge(out, "notideal_connections", "connections of clients that wanted another node of the region", s->not_ideal);
-	gauge(out, "clients_local", "node keys connected here", s->clients_local);
-	gauge(out, "clients_remote", "node keys reached through mesh peers only", s->clients_remote);
-	gauge(out, "duplicate_keys", "node keys with several connections", s->dup_keys);
-	gauge(out, "duplicate_key_connections", "connections of such keys", s->dup_conns);
-	gauge(out, "watchers", "connections that watch the others", s->watchers);
-	gauge(out, "mesh_peers", "mesh peers we are connected to", s->mesh_peers);
-	gauge(out, "queued_bytes", "bytes that wait for slow readers", s->queued_bytes);
-	gauge(out, "heard_pairs", "remembered pairs of sender and receiver", s->heard_pairs);
+#define X(name, field, help) gauge(out, #name, help, s->field);
+	DERP_GAUGES(X)
+#undef X
 	if (stun)
 		write_stun(stun, out);
 }

@@ -60,6 +60,21 @@
 	X(busy, "too many connections or logins")                                                                      \
 	X(shutdown, "the relay ends")
 
+/* X(name, member of struct derp_stats, help): what is now. */
+#define DERP_GAUGES(X)                                                                                                 \
+	X(connections, conns, "connections, duplicates included")                                                      \
+	X(logins_pending, logins_pending, "connections that are not logged in yet")                                    \
+	X(home_connections, home, "connections of clients whose home this is")                                         \
+	X(notideal_connections, not_ideal, "connections of clients that wanted another node of the region")            \
+	X(clients_local, clients_local, "node keys connected here")                                                    \
+	X(clients_remote, clients_remote, "node keys reached through mesh peers only")                                 \
+	X(duplicate_keys, dup_keys, "node keys with several connections")                                              \
+	X(duplicate_key_connections, dup_conns, "connections of such keys")                                            \
+	X(watchers, watchers, "connections that watch the others")                                                     \
+	X(mesh_peers, mesh_peers, "mesh peers we are connected to")                                                    \
+	X(queued_bytes, queued_bytes, "bytes that wait for slow readers")                                              \
+	X(heard_pairs, heard_pairs, "remembered pairs of sender and receiver")
+
 struct derp_counters {
 #define X(name, help) uint64_t name;
 	DERP_COUNTERS(X)

@@ -310,11 +310,13 @@ static void make_routers(struct server *srv)
 	control_add_routes(srv->control, srv->router, SERVER_PUBLIC);
 	server_pages_routes(srv, srv->router);
 	server_relay_routes(srv, srv->router);
+	server_relay_status_routes(srv, srv->router);
 
 	srv->local_router = http_router_new();
 	http_router_set_before(srv->local_router, server_name_request, srv);
 	http_router_set_check(srv->local_router, api_check_local, srv->api);
 	api_add_routes(srv->api, srv->local_router);
+	server_relay_status_routes(srv, srv->local_router);
 
 	srv->metrics_router = http_router_new();
 	http_router_set_before(srv->metrics_router, before_all, srv);

@@ -18,6 +18,7 @@
 #include "crypto/secret.h"
 #include "derp/http.h"
 #include "derp/meta_cert.h"
+#include "derp/status.h"
 #include "derp/stun_server.h"
 
 static bool may_relay(struct server *srv, struct loop *l, const struct node_key *key)
@@ -196,6 +197,58 @@ void server_relay_routes(struct server *srv, struct http_router *r)
 		http_router_add(r, &(struct http_route){ .methods = routes[i].methods, .pattern = routes[i].pattern,
 							 .fn = routes[i].fn, .arg = &srv->derp_http, .auth = SERVER_PUBLIC,
 							 .body_max = DERP_VERIFY_MAX });
+}
+
+/* ---- how it does ---- */
+
+static void status_region(void *arg, struct jw *w)
+{
+	const struct config *c = ((struct server *)arg)->config;
+
+	jw_ki64(w, "id", c->derp.server.region_id);
+	jw_kstr(w, "code", c->derp.server.region_code);
+	jw_kstr(w, "name", c->derp.server.region_name);
+}
+
+static void status_node(void *arg, const struct node_key *key, struct jw *w)
+{
+	struct server *srv = arg;
+	struct snapshot *s = server_snapshot(srv, srv->loops[0].loop);
+	const struct node *n = snapshot_node_by_key(s, key);
+	const struct user *u = n != NULL ? snapshot_user(s, n->user) : NULL;
+
+	if (n == NULL)
+		return;
+	jw_ku64(w, "nodeId", n->id);
+	jw_kstr(w, "node", n->name);
+	if (u != NULL)
+		jw_kstr(w, "user", u->name);
+}
+
+static bool status_stun(void *arg, struct stun_stats *out)
+{
+	struct server *srv = arg;
+	bool any = false;
+
+	for (unsigned i = 0; i < srv->n_loops; i++) {
+		if (srv->loops[i].stun == NULL)
+			continue;
+		stun_server_stats(srv->loops[i].stun, out);
+		any = true;
+	}
+	return any;
+}
+
+static struct derp_status status; /* there is one server in a process */
+
+void server_relay_status_routes(struct server *srv, struct http_router *r)
+{
+	status = (struct derp_status){ .relay = srv->relay, .loops = srv->n_loops,
+				       .admission = srv->config->derp.server.verify_clients ? "nodes of this server" : "anybody",
+				       .started_unix_ns = srv->started_ns, .region = status_region, .node = status_node,
+				       .stun = status_stun, .arg = srv };
+	http_router_add(r, &(struct http_route){ .methods = "GET", .pattern = "/api/v1/derp/status", .fn = derp_status_handler,
+						 .arg = &status, .auth = API_AUTH_ADMIN });
 }
 
 void server_relay_published(struct server *srv, const struct publication *p)

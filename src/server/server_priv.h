@@ -133,6 +133,8 @@ enum status server_relay_open(struct server *srv, struct err *err) MUST_CHECK;
 /** Be a relay although the configuration does not ask for it; before server_relay_open(). */
 void server_relay_stand_in(struct server *srv);
 void server_relay_routes(struct server *srv, struct http_router *r);
+/** GET /api/v1/derp/status, for administrators. Before the loops run, with the relay open if there is to be one. */
+void server_relay_status_routes(struct server *srv, struct http_router *r);
 /** Once TLS is open: put the relay's key behind the certificate, and keep it fresh. */
 void server_relay_fast_start(struct server *srv);
 /** After the loops have ended. */
