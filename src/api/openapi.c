@@ -9,7 +9,7 @@
 #include <ctype.h>
 #include <stdio.h>
 
-enum type { STR, BOOL, TIME, TIME_NULL, STRS, REF, REF_NULL, REFS };
+enum type { STR, BOOL, INT, TIME, TIME_NULL, STRS, REF, REF_NULL, REFS };
 
 struct member {
 	const char *name;
@@ -40,7 +40,10 @@ static const struct schema schemas[] = {
 	{ "AuditEntry",
 	  { { "id", STR, 0 }, { "time", TIME, 0 }, { "actor", STR, 0 }, { "reason", STR, 0 }, { "action", STR, 0 }, { "target", STR, 0 },
 	    { "before", STR, 0 }, { "after", STR, 0 } } },
-	{ "Problem", { { "title", STR, 0 }, { "detail", STR, 0 }, { "message", STR, 0 } } },
+	{ "ErrorDetail", { { "message", STR, 0 }, { "location", STR, 0 } } },
+	{ "Problem",
+	  { { "title", STR, 0 }, { "status", INT, 0 }, { "detail", STR, 0 }, { "errors", REFS, "ErrorDetail" }, { "code", INT, 0 },
+	    { "message", STR, 0 } } },
 	{ "CreateUserRequest", { { "name", STR, 0 }, { "displayName", STR, 0 }, { "email", STR, 0 }, { "pictureUrl", STR, 0 } } },
 	{ "SetRoleRequest", { { "role", STR, 0 } } },
 	{ "ExpireNodeRequest", { { "expiry", TIME, 0 }, { "disableExpiry", BOOL, 0 } } },
@@ -82,16 +85,16 @@ static const struct operation operations[] = {
 	{ "post", "/api/v1/user", "createUser", "Create a user", "", "CreateUserRequest", "UserAnswer" },
 	{ "get", "/api/v1/user", "listUsers", "List users", "id name email search provider role sort limit offset", NULL, "UsersAnswer" },
 	{ "delete", "/api/v1/user/{id}", "deleteUser", "Delete a user without nodes", "", NULL, "EmptyAnswer" },
-	{ "post", "/api/v1/user/{id}/rename/{name}", "renameUser", "Rename a user", "", NULL, "UserAnswer" },
+	{ "post", "/api/v1/user/{oldId}/rename/{newName}", "renameUser", "Rename a user", "", NULL, "UserAnswer" },
 	{ "post", "/api/v1/user/{id}/role", "setUserRole", "Set a user's role", "", "SetRoleRequest", "UserAnswer" },
 	{ "get", "/api/v1/node", "listNodes", "List nodes", "user tag name ip online expired sort limit offset", NULL, "NodesAnswer" },
-	{ "get", "/api/v1/node/{id}", "getNode", "Get a node", "", NULL, "NodeAnswer" },
-	{ "delete", "/api/v1/node/{id}", "deleteNode", "Delete a node", "", NULL, "EmptyAnswer" },
-	{ "post", "/api/v1/node/{id}/expire", "expireNode", "End a node's key", "", "ExpireNodeRequest", "NodeAnswer" },
-	{ "post", "/api/v1/node/{id}/rename/{name}", "renameNode", "Rename a node", "", NULL, "NodeAnswer" },
-	{ "post", "/api/v1/node/{id}/tags", "setTags", "Replace a node's tags", "", "SetTagsRequest", "NodeAnswer" },
-	{ "post", "/api/v1/node/{id}/user", "moveNode", "Give a node another owner", "", "MoveNodeRequest", "NodeAnswer" },
-	{ "post", "/api/v1/node/{id}/approve_routes", "setApprovedRoutes", "Replace a node's approved routes", "", "SetApprovedRoutesRequest", "NodeAnswer" },
+	{ "get", "/api/v1/node/{nodeId}", "getNode", "Get a node", "", NULL, "NodeAnswer" },
+	{ "delete", "/api/v1/node/{nodeId}", "deleteNode", "Delete a node", "", NULL, "EmptyAnswer" },
+	{ "post", "/api/v1/node/{nodeId}/expire", "expireNode", "End a node's key", "", "ExpireNodeRequest", "NodeAnswer" },
+	{ "post", "/api/v1/node/{nodeId}/rename/{newName}", "renameNode", "Rename a node", "", NULL, "NodeAnswer" },
+	{ "post", "/api/v1/node/{nodeId}/tags", "setTags", "Replace a node's tags", "", "SetTagsRequest", "NodeAnswer" },
+	{ "post", "/api/v1/node/{nodeId}/user", "moveNode", "Give a node another owner", "", "MoveNodeRequest", "NodeAnswer" },
+	{ "post", "/api/v1/node/{nodeId}/approve_routes", "setApprovedRoutes", "Replace a node's approved routes", "", "SetApprovedRoutesRequest", "NodeAnswer" },
 	{ "post", "/api/v1/debug/node", "debugCreateNode", "Make a login that waits, for tests", "", "DebugCreateNodeRequest", "NodeAnswer" },
 	{ "post", "/api/v1/node/register", "registerNode", "Admit a machine (older form)", "user key", NULL, "NodeAnswer" },
 	{ "post", "/api/v1/node/backfillips", "backfillNodeIPs", "Give missing addresses", "confirmed", NULL, "ChangesAnswer" },
@@ -180,7 +183,7 @@ static void put_member(struct jw *w, const struct member *m, bool v30)
 			jw_obj_end(w);
 		}
 	} else {
-		put_type(w, m->type == BOOL ? "boolean" : "string", m->type == TIME_NULL, v30);
+		put_type(w, m->type == BOOL ? "boolean" : m->type == INT ? "integer" : "string", m->type == TIME_NULL, v30);
 		if (m->type == TIME || m->type == TIME_NULL)
 			jw_kstr(w, "format", "date-time");
 	}
@@ -204,6 +207,21 @@ static void put_schemas(struct jw *w, bool v30)
 	jw_obj_end(w);
 }
 
+static bool among(const char *words, const char *name, size_t n)
+{
+	for (const char *p = words; *p != '\0'; p += strcspn(p, " "), p += strspn(p, " "))
+		if (strcspn(p, " ") == n && memcmp(p, name, n) == 0)
+			return true;
+	return false;
+}
+
+static const char *parameter_type(const char *name, size_t n)
+{
+	if (among("limit offset", name, n))
+		return "integer";
+	return among("online expired used reusable ephemeral confirmed", name, n) ? "boolean" : "string";
+}
+
 static void put_parameter(struct jw *w, const char *name, size_t n, const char *in)
 {
 	jw_obj_begin(w);
@@ -214,7 +232,7 @@ static void put_parameter(struct jw *w, const char *name, size_t n, const char *
 		jw_kbool(w, "required", true);
 	jw_key(w, "schema");
 	jw_obj_begin(w);
-	jw_kstr(w, "type", "string");
+	jw_kstr(w, "type", strcmp(in, "query") == 0 ? parameter_type(name, n) : "string");
 	jw_obj_end(w);
 	jw_obj_end(w);
 }

@@ -196,3 +196,64 @@ def test_errors_have_what_older_and_newer_consoles_show(server):
 def test_consoles_see_the_api_of_the_newest_go_server(server):
     version = json.loads(server.get("/version")[2])["version"]
     assert [int(n) for n in version.split("+")[0].split(".")] >= [0, 28, 0] and "+c" in version
+
+
+def test_the_description_names_what_the_go_servers_does(server):
+    """Clients generated from either call the same operations with the same names of parameters."""
+    described = json.loads(server.get("/api/v1/openapi.json")[2])
+    operations = {o["operationId"]: (m, p, {x["name"] for x in o["parameters"] if x["in"] == "query"}, "requestBody" in o)
+                  for p, methods in described["paths"].items() for m, o in methods.items()}
+    for name, (method, path, query, body) in GO_OPERATIONS.items():
+        ours = operations[name]
+        assert ours[:2] == (method, path) and set(query.split()) <= ours[2] and ours[3] == body, name
+    # Everything that is referred to is there.
+    text = json.dumps(described)
+    for schema in set(part.split('"')[0] for part in text.split('"#/components/schemas/')[1:]):
+        assert schema in described["components"]["schemas"], schema
+
+
+GO_OPERATIONS = {
+    "createUser": ("post", "/api/v1/user", "", True), "listUsers": ("get", "/api/v1/user", "id name email", False),
+    "renameUser": ("post", "/api/v1/user/{oldId}/rename/{newName}", "", False), "deleteUser": ("delete", "/api/v1/user/{id}", "", False),
+    "listNodes": ("get", "/api/v1/node", "user", False), "getNode": ("get", "/api/v1/node/{nodeId}", "", False),
+    "deleteNode": ("delete", "/api/v1/node/{nodeId}", "", False), "expireNode": ("post", "/api/v1/node/{nodeId}/expire", "", True),
+    "renameNode": ("post", "/api/v1/node/{nodeId}/rename/{newName}", "", False), "setTags": ("post", "/api/v1/node/{nodeId}/tags", "", True),
+    "setApprovedRoutes": ("post", "/api/v1/node/{nodeId}/approve_routes", "", True),
+    "registerNode": ("post", "/api/v1/node/register", "user key", False),
+    "backfillNodeIPs": ("post", "/api/v1/node/backfillips", "confirmed", False),
+    "authRegister": ("post", "/api/v1/auth/register", "", True), "authApprove": ("post", "/api/v1/auth/approve", "", True),
+    "authReject": ("post", "/api/v1/auth/reject", "", True),
+    "createPreAuthKey": ("post", "/api/v1/preauthkey", "", True), "listPreAuthKeys": ("get", "/api/v1/preauthkey", "", False),
+    "expirePreAuthKey": ("post", "/api/v1/preauthkey/expire", "", True), "deletePreAuthKey": ("delete", "/api/v1/preauthkey", "id", False),
+    "createApiKey": ("post", "/api/v1/apikey", "", True), "listApiKeys": ("get", "/api/v1/apikey", "", False),
+    "expireApiKey": ("post", "/api/v1/apikey/expire", "", True), "deleteApiKey": ("delete", "/api/v1/apikey/{prefix}", "", False),
+    "getPolicy": ("get", "/api/v1/policy", "", False), "setPolicy": ("put", "/api/v1/policy", "", True),
+    "checkPolicy": ("post", "/api/v1/policy/check", "", True), "health": ("get", "/api/v1/health", "", False),
+    "debugCreateNode": ("post", "/api/v1/debug/node", "", True),
+}
+
+
+def test_a_page_of_an_allowed_origin_may_ask(stopped):
+    stopped.config["server"] = {"api": {"cors_origins": ["https://console.test"]}}
+    stopped.write_config()
+    stopped.start()
+    c = http.client.HTTPConnection("127.0.0.1", stopped.port, timeout=10)
+    for origin, allowed in (("https://console.test", "https://console.test"), ("https://evil.test", None)):
+        c.request("OPTIONS", "/api/v1/node/1/tags", headers={"Origin": origin, "Access-Control-Request-Method": "POST"})
+        r = c.getresponse()
+        r.read()
+        assert r.status == 204 and r.headers["Access-Control-Allow-Origin"] == allowed
+        c.request("GET", "/api/v1/user", headers={"Origin": origin})
+        r = c.getresponse()
+        r.read()
+        assert r.status == 401 and r.headers["Access-Control-Allow-Origin"] == allowed
+
+
+def test_the_limit_of_requests_is_the_addresses(stopped):
+    stopped.config["server"] = {"limits": {"api_requests_per_second": 3}}
+    stopped.write_config()
+    stopped.start()
+    assert {stopped.get("/api/v1/user")[0] for _ in range(30)} == {401, 429}
+    assert stopped.get("/health")[0] == 200  # only the API is counted
+    for _ in range(20):
+        stopped.run("users", "list")  # and not the local socket
