@@ -387,10 +387,23 @@ static bool asks_for_more(struct loader *l, const struct idle_key *idle)
 	return !idle->same || *value != !strcmp(idle->same, "true");
 }
 
-/* A variable that is none, but so near to one that it was meant to be it. */
+/* Variables of the Go server that are no keys. */
+static const struct {
+	const char *begins;
+	const char *why; /* "": it counts here too */
+} other_variables[] = {
+	{ "HEADSCALE_CONFIG", "" },
+	{ "HEADSCALE_DEBUG_DUMP_CONFIG", "/debug/config of metrics_listen_addr shows the configuration" },
+	{ "HEADSCALE_DEBUG_DUMP_MAPRESPONSE_PATH", "/debug/netmap/ID of metrics_listen_addr shows a node's map" },
+	{ "HEADSCALE_DEBUG_PROFILING_", "there is no profiler inside; use perf" },
+	{ "HEADSCALE_DEBUG_TAILSQL_", "there is no SQL console; open a copy of the database with sqlite3" },
+	{ "HEADSCALE_DEBUG_DERP_USE_IP", "set derp.server.ipv4 and derp.server.ipv6" },
+	{ "HEADSCALE_DEBUG_", "it looks into the Go server" },
+};
+
+/* A variable of the Go server, or one that is none, but so near to one that it was meant to be it. */
 static void check_variable(struct loader *l, const char *variable)
 {
-	static const char *const others[] = { "HEADSCALE_CONFIG" };
 	size_t n = strcspn(variable, "=");
 	char name[KEY_ENV_MAX], known[KEY_ENV_MAX];
 	const char *guess;
@@ -399,9 +412,13 @@ static void check_variable(struct loader *l, const char *variable)
 		return;
 	memcpy(name, variable, n);
 	name[n] = 0;
-	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
-		if (!strcmp(name, others[i]))
-			return;
+	for (size_t i = 0; i < sizeof other_variables / sizeof other_variables[0]; i++) {
+		if (strncmp(name, other_variables[i].begins, strlen(other_variables[i].begins)))
+			continue;
+		if (*other_variables[i].why)
+			cfg_problem(l->report, CONFIG_WARNING, &(struct spot){ name, 0, 0, "", "" }, "%s has no effect: %s", name,
+				    other_variables[i].why);
+		return;
 	}
 	guess = cfg_variable_suggest(name, known);
 	if (guess)

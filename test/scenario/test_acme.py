@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import stat
+import time
 
 import pytest
 
@@ -63,6 +64,10 @@ class Authority:
                                         "| openssl x509 -noout -serial -dates -ext subjectAltName", check=False)
         return p.stdout if p.returncode == 0 else ""
 
+    def figure(self, name):
+        """A metric of the certificate."""
+        return self.server.metrics()["headscale_certificate_" + name]
+
     def serial(self):
         return re.search(r"serial=(\w+)", self.served()).group(1)
 
@@ -78,8 +83,10 @@ def test_first_certificate(make_lab, challenge):
     a.server.start()
     until("the order begins", lambda: "certificate is asked for" in a.server.log())
     assert a.served() == "" and not a.trusted()
+    assert a.figure("expiry_timestamp_seconds") == 0, "there is none yet"
     a.process.send_signal(signal.SIGCONT)
     until("a certificate", a.trusted)
+    assert a.figure("expiry_timestamp_seconds") > time.time() + 3600 and a.figure("renewal_failures") == 0
     assert f"DNS:{HOST}" in a.served()
     assert a.obtained() == 1
     for name in ("acme_account+key", HOST):
@@ -123,7 +130,7 @@ def test_the_old_one_stays_when_it_cannot_be_renewed(make_lab):
     serial = a.serial()
     a.stop()
     until("a failed renewal", lambda: "certificate not renewed, the old one stays in use" in a.server.log(), timeout=40)
-    assert a.serial() == serial
+    assert a.serial() == serial and a.figure("renewal_failures") >= 1
     assert re.search(r"next_try_s=(6\d)\b", a.server.log())
     never("another try within seconds", lambda: a.server.log().count("certificate is renewed") > 1, seconds=3)
 

@@ -570,14 +570,17 @@ static void a_variable_nearly_right_is_noticed(void **state)
 {
 	static char *const env[] = { "HEADSCALE_DNS_BASEDOMAIN=x.test", "HEADSCALE_LOG_LVEL=debug",
 				     "HEADSCALE_LOG_FORMAT=text", "HEADSCALE_CONFIG=/c", "HEADSCALE_SERVICE_HOST=10.0.0.1",
-				     "HEADSCALE_PORT_8080_TCP=tcp://10.0.0.1:8080", "HEADSCALE_SERVER_URLS=", NULL };
+				     "HEADSCALE_PORT_8080_TCP=tcp://10.0.0.1:8080", "HEADSCALE_SERVER_URLS=",
+				     "HEADSCALE_DEBUG_DUMP_CONFIG=1", "HEADSCALE_DEBUG_DEADLOCK=1", "PATH=/bin", NULL };
 	struct loaded l = load_text(MINIMAL, env, CONFIG_FOR_SERVER);
 	(void)state;
 
 	assert_int_equal(l.s, ST_OK);
 	expect_problem(&l.report, "did you mean HEADSCALE_DNS_BASE_DOMAIN? (HEADSCALE_DNS_BASEDOMAIN)", "missing underscore");
 	expect_problem(&l.report, "did you mean HEADSCALE_LOG_LEVEL? (HEADSCALE_LOG_LVEL)", "two letters");
-	assert_int_equal(l.report.n, 2);
+	expect_problem(&l.report, "HEADSCALE_DEBUG_DUMP_CONFIG has no effect: /debug/config", "of the Go server");
+	expect_problem(&l.report, "HEADSCALE_DEBUG_DEADLOCK has no effect", "of the Go server");
+	assert_int_equal(l.report.n, 4);
 	loaded_release(&l);
 }
 

@@ -659,6 +659,33 @@ static void a_slow_reader_costs_only_itself(void **state)
 	end(&w);
 }
 
+static void the_queue_of_a_slow_reader_has_the_length_that_is_set(void **state)
+{
+	static const struct {
+		uint32_t frames;
+		int64_t least, most; /* bytes that wait */
+	} cases[] = { { 4, 0, 60000 }, { 0, 100000, 500000 } };
+	static uint8_t packet[1400];
+	(void)state;
+
+	for (size_t i = 0; i < 2; i++) {
+		struct world *w = world_with(&(struct derp_settings){ .write_stall_ms = 60000, .queue_frames = cases[i].frames });
+		struct client *flood = join_at(w, 0), *b = join_at(w, 1);
+		struct client *slow = client_join(w, &(struct join){ .loop = 1, .ws = mode.ws, .small_buffers = 4096 });
+
+		for (unsigned k = 0; k < 3000; k++)
+			client_send(flood, slow, packet, sizeof packet);
+		client_send(flood, b, "end of flood", 12);
+		client_expect(b, flood, "end of flood", 12);
+		world_wait(w, st.drops[DERP_DROP_queue].other > 2000 && st.queued_bytes >= cases[i].least);
+		assert_true(world_stats(w).queued_bytes <= cases[i].most);
+		client_leave(&slow);
+		client_leave(&flood);
+		client_leave(&b);
+		end(&w);
+	}
+}
+
 static void who_does_not_read_is_closed_in_the_end(void **state)
 {
 	struct world *w = world_with(&(struct derp_settings){ .write_stall_ms = 100 });
@@ -873,6 +900,7 @@ int main(void)
 		cmocka_unit_test(watchers_hear_of_everybody),
 		cmocka_unit_test(mesh_peers_forward_and_close),
 		cmocka_unit_test(a_slow_reader_costs_only_itself),
+		cmocka_unit_test(the_queue_of_a_slow_reader_has_the_length_that_is_set),
 		cmocka_unit_test(who_does_not_read_is_closed_in_the_end),
 		cmocka_unit_test(readers_that_never_read_share_the_budget),
 		cmocka_unit_test(rate_limits_slow_the_sender_and_lose_nothing),
