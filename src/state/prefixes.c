@@ -77,9 +77,9 @@ static enum status check(const struct snapshot *w, const char *kept, const struc
 	ip_prefix_format(now, text);
 	ip_format(v6 ? &first->ip6 : &first->ip4, ip);
 	err_set(err,
-		"%s is %s now, but %zu nodes have addresses of %s (node %llu \"%s\": %s). Set it back; or give them new ones: leave %s out, start, "
+		"%s is %s now, but %zu %s of %s (node %llu \"%s\": %s). Set it back; or give them new ones: leave %s out, start, "
 		"run `headscale nodes backfillips`, then set it and do the same again",
-		key, text, n, kept, (unsigned long long)first->id, first->name, ip, key);
+		key, text, n, n == 1 ? "node has its address" : "nodes have addresses", kept, (unsigned long long)first->id, first->name, ip, key);
 	return ST_CONFLICT;
 }
 

@@ -84,7 +84,7 @@ static void other_networks_are_refused_in_words(void **state)
 	join(w, 1);
 	assert_int_equal(again(w, "10.0.0.0/8", V6, &err), ST_CONFLICT);
 	for (size_t i = 0; i < 4; i++) {
-		static const char *const parts[] = { "prefixes.v4 is 10.0.0.0/8 now", "1 nodes have addresses of 100.64.0.0/10", "node 1 \"n\": 100.64.0.",
+		static const char *const parts[] = { "prefixes.v4 is 10.0.0.0/8 now", "1 node has its address of 100.64.0.0/10", "node 1 \"n\": 100.64.0.",
 						     "backfillips" };
 
 		if (strstr(err.text, parts[i]) == NULL)
@@ -165,7 +165,7 @@ static void a_reload_is_refused_likewise(void **state)
 	answer_release(&a);
 	tailnet_settings_unref(&s);
 	assert_int_equal(again(w, "10.0.0.0/8", V6, &err), ST_CONFLICT);
-	assert_non_null(strstr(err.text, "addresses of 100.0.0.0/8"));
+	assert_non_null(strstr(err.text, "address of 100.0.0.0/8"));
 }
 
 static void a_family_may_come_and_go(void **state)
