@@ -664,7 +664,7 @@ static void the_queue_of_a_slow_reader_has_the_length_that_is_set(void **state)
 	static const struct {
 		uint32_t frames;
 		int64_t least, most; /* bytes that wait */
-	} cases[] = { { 4, 0, 60000 }, { 0, 100000, 500000 } };
+	} cases[] = { { 4, 0, 180000 }, { 0, 250000, 700000 } };
 	static uint8_t packet[1400];
 	(void)state;
 
