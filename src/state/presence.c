@@ -165,7 +165,7 @@ static bool presence_same(const struct node *a, const struct node *b)
 {
 	return a->cap == b->cap && disco_key_eq(&a->disco, &b->disco) && a->endpoints == b->endpoints &&
 	       a->hostinfo == b->hostinfo && a->hostinfo_peer == b->hostinfo_peer && a->home_derp == b->home_derp &&
-	       a->online == b->online && a->last_seen_ns == b->last_seen_ns;
+	       a->online == b->online && a->last_seen_ns == b->last_seen_ns && a->router_down == b->router_down;
 }
 
 static void put_presence(struct state *st, struct turn *t, const struct node *old, struct node *n)

@@ -301,6 +301,99 @@ static void a_login_of_another_user_is_another_node(void **state)
 	answer_release(&b);
 }
 
+static void the_third_login_of_a_machine_pushes_out_its_first(void **state)
+{
+	struct world *w = *state;
+	struct answer a = { .came = false };
+	char id[3][AUTH_ID_LEN + 1];
+
+	for (unsigned i = 0; i < 3; i++) { /* two are allowed */
+		begin_from(w, &a, 1, 1 + i, HOST("a"), 10 + i);
+		memcpy(id[i], a.auth_id, sizeof id[i]);
+		w->clock.unix_ns++; /* so that one is the oldest */
+	}
+	assert_false(is_open(w, id[0]));
+	assert_true(is_open(w, id[1]));
+	assert_true(is_open(w, id[2]));
+	answer_release(&a);
+}
+
+static void a_network_of_ipv6_is_one_source(void **state)
+{
+	struct world *w = *state;
+	struct answer a = { .came = false };
+	char id[7][AUTH_ID_LEN + 1];
+
+	for (unsigned i = 0; i < 7; i++) { /* six of a source are allowed */
+		struct state_register r = register_req(1 + i, 1 + i, "", HOST("a"));
+
+		r.source = (struct ip_addr){ IP_V6, { 0x20, 1, 0xd, 0xb8, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, (uint8_t)i } };
+		assert_int_equal(CALL(&a, state_register, w->st, &r), ST_OK);
+		memcpy(id[i], a.auth_id, sizeof id[i]);
+		w->clock.unix_ns++;
+	}
+	assert_false(is_open(w, id[0]));
+	for (unsigned i = 1; i < 7; i++)
+		assert_true(is_open(w, id[i]));
+	answer_release(&a);
+}
+
+static void a_link_is_over_at_its_time(void **state)
+{
+	struct world *w = *state;
+	struct answer a = { .came = false }, b = { .came = false };
+
+	begin_from(w, &a, 1, 1, HOST("a"), 1);
+	w->clock.unix_ns += 15 * 60 * NS_PER_S; /* and nobody has told the writer that time went by */
+	assert_int_equal(complete(w, &b, a.auth_id, alice), ST_NOT_FOUND);
+	answer_release(&a);
+	answer_release(&b);
+}
+
+static void a_tag_of_the_node_may_give_it_another(void **state)
+{
+	struct world *w = *state;
+	struct answer a = { .came = false }, b = { .came = false };
+
+	assert_int_equal(CALL(&b, state_policy_set, w->st, NULL,
+			      BYTES_LIT("{\"tagOwners\":{\"tag:a\":[\"alice@\"],\"tag:b\":[\"tag:a\"]}}")), ST_OK);
+	begin_from(w, &a, 1, 1, "{\"Hostname\":\"a\",\"RequestTags\":[\"tag:a\"]}", 1);
+	assert_int_equal(complete(w, &b, a.auth_id, alice), ST_OK);
+	begin_from(w, &a, 1, 2, "{\"Hostname\":\"a\",\"RequestTags\":[\"tag:b\"]}", 1);
+	assert_int_equal(complete(w, &b, a.auth_id, bob), ST_OK);
+	assert_string_equal(b.node->tags->v[0], "tag:b");
+	/* Not on a machine that has no such tag. */
+	begin_from(w, &a, 2, 3, "{\"Hostname\":\"b\",\"RequestTags\":[\"tag:b\"]}", 1);
+	assert_int_equal(complete(w, &b, a.auth_id, bob), ST_DENIED);
+	answer_release(&a);
+	answer_release(&b);
+}
+
+static void whose_machine_it_is_is_not_guessed(void **state)
+{
+	static const char *const tags[] = { "tag:a" };
+	struct world *w = *state;
+	struct answer a = { .came = false }, b = { .came = false };
+	char key[KEY_SECRET_TEXT_MAX];
+	struct state_register r;
+
+	assert_int_equal(CALL(&b, state_policy_set, w->st, NULL, BYTES_LIT("{\"tagOwners\":{\"tag:a\":[\"alice@\"]}}")),
+			 ST_OK);
+	make_preauth(w, (struct state_preauth_new){ .user = alice, .tags = tags, .n_tags = 1 }, key);
+	begin_from(w, &a, 1, 1, HOST("a"), 1);
+	assert_int_equal(complete(w, &b, a.auth_id, bob), ST_OK);
+	r = register_req(1, 2, key, HOST("a")); /* beside bob's node a tagged one */
+	assert_int_equal(CALL(&b, state_register, w->st, &r), ST_OK);
+	assert_int_equal(b.node->id, 2);
+	begin_from(w, &a, 1, 3, HOST("a"), 1);
+	assert_int_equal(complete(w, &b, a.auth_id, alice), ST_CONFLICT);
+	assert_string_equal(b.err.text, "machine key maps to ambiguous node ownership");
+	assert_int_equal(complete(w, &b, a.auth_id, bob), ST_OK);
+	assert_int_equal(b.node->id, 1);
+	answer_release(&a);
+	answer_release(&b);
+}
+
 /* ---- SSH ---- */
 
 static enum status ssh(struct world *w, struct answer *a, node_id src, node_id dst, int64_t period, bool any,
@@ -386,6 +479,11 @@ int main(void)
 		T(asking_again_gives_the_same_id),
 		T(it_is_kept_over_a_restart),
 		cmocka_unit_test_setup_teardown(a_flood_pushes_out_its_own, set_up_small, tear_down),
+		cmocka_unit_test_setup_teardown(the_third_login_of_a_machine_pushes_out_its_first, set_up_small, tear_down),
+		cmocka_unit_test_setup_teardown(a_network_of_ipv6_is_one_source, set_up_small, tear_down),
+		T(a_link_is_over_at_its_time),
+		T(a_tag_of_the_node_may_give_it_another),
+		T(whose_machine_it_is_is_not_guessed),
 		T(tags_are_asked_of_the_policy),
 		T(a_login_of_another_user_is_another_node),
 		T(an_ssh_approval_counts_for_its_pair_and_its_time),

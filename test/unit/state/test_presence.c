@@ -147,6 +147,15 @@ static void new_endpoints_are_presence_and_hostinfo_is_more(void **state)
 									  "\"OSVersion\":\"6.1\"}") }),
 			 ST_OK);
 	assert_int_equal(a.node->home_derp, 3); /* no NetInfo: the old one stays */
+	assert_int_equal(update(w, &a, (struct state_map_update){ .node = id, .hostinfo = BYTES_LIT(
+									  "{\"OS\":\"linux\",\"Hostname\":\"a\","
+									  "\"OSVersion\":\"6.1\",\"NetInfo\":{\"PreferredDERP\":0}}") }),
+			 ST_OK);
+	assert_int_equal(a.node->home_derp, 3); /* 0: it does not know */
+	assert_int_equal(update(w, &a, (struct state_map_update){ .node = id, .hostinfo = BYTES_LIT(
+									  "{\"OS\":\"linux\",\"Hostname\":\"a\","
+									  "\"OSVersion\":\"6.1\",\"NetInfo\":{\"PreferredDERP\":3}}") }),
+			 ST_OK);
 	assert_non_null(strstr((const char *)a.node->hostinfo->data, "PreferredDERP"));
 	assert_int_equal(last_change(w).id, 0); /* nothing that a peer could see */
 	assert_int_equal(update(w, &a, (struct state_map_update){ .node = id, .hostinfo = BYTES_LIT(
@@ -388,6 +397,131 @@ static void a_hanging_router_is_relieved(void **state)
 	assert_int_equal(primary(w), b);
 }
 
+/* The new connection is there before the old one is known to be dead: nothing happened to its routes. */
+static void a_router_that_connects_again_keeps_its_routes(void **state)
+{
+	struct world *w = *state;
+	node_id a = join(w, 1, ROUTER("a")), b = join(w, 2, ROUTER("b"));
+
+	approve(w, a);
+	approve(w, b);
+	open_stream(w, a);
+	open_stream(w, b);
+	open_stream(w, a);
+	close_stream(w, a);
+	assert_int_equal(primary(w), a);
+	turn_clock(w, 100 * NS_PER_S);
+	barrier(w);
+	assert_int_equal(primary(w), a);
+}
+
+static void a_router_that_returns_first_takes_over_at_once(void **state)
+{
+	struct world *w = *state;
+	node_id a = join(w, 1, ROUTER("a")), b = join(w, 2, ROUTER("b"));
+
+	approve(w, a);
+	approve(w, b);
+	open_stream(w, a);
+	open_stream(w, b);
+	close_stream(w, b);
+	close_stream(w, a);
+	assert_int_equal(primary(w), a); /* nobody else is there */
+	open_stream(w, b);
+	assert_int_equal(primary(w), b); /* not only when a's grace is over */
+}
+
+static void a_new_stream_clears_what_a_probe_found(void **state)
+{
+	struct world *w = *state;
+	node_id a = join(w, 1, ROUTER("a")), b = join(w, 2, ROUTER("b"));
+
+	approve(w, a);
+	approve(w, b);
+	open_stream(w, a);
+	open_stream(w, b);
+	state_router_health(w->st, a, true);
+	barrier(w);
+	assert_int_equal(primary(w), b);
+	open_stream(w, a);
+	close_stream(w, a);
+	state_router_health(w->st, b, true);
+	barrier(w);
+	assert_int_equal(primary(w), a);
+}
+
+static void the_end_of_a_lease_moves_routes_and_is_not_when_it_was_seen(void **state)
+{
+	struct world *w = *state;
+	node_id a = join(w, 1, ROUTER("a")), b = join(w, 2, ROUTER("b"));
+	int64_t joined_ns = w->clock.unix_ns;
+
+	approve(w, a);
+	approve(w, b);
+	open_stream(w, a);
+	open_stream(w, b);
+	turn_clock(w, 5 * NS_PER_S);
+	world_close(w);
+	world_open(w);
+	open_stream(w, b);
+	turn_clock(w, 31 * NS_PER_S);
+	WAIT_FOR(w, s, !snapshot_node(s, a)->online);
+	barrier(w);
+	assert_int_equal(primary(w), b);
+	WAIT_FOR(w, s, snapshot_node(s, a)->last_seen_ns <= joined_ns + 5 * NS_PER_S);
+}
+
+static void an_expiry_that_moves_counts_as_it_is_last(void **state)
+{
+	struct world *w = *state;
+	struct answer a = { .came = false };
+	node_id early = join(w, 1, HOST("a")), late = join(w, 2, HOST("b"));
+	int64_t now = w->clock.unix_ns;
+
+	assert_int_equal(CALL(&a, state_node_expire, w->st, NULL, early, now + 1000 * NS_PER_S), ST_OK);
+	assert_int_equal(CALL(&a, state_node_expire, w->st, NULL, early, now + 60 * NS_PER_S), ST_OK);
+	assert_int_equal(CALL(&a, state_node_expire, w->st, NULL, late, now + 30 * NS_PER_S), ST_OK);
+	assert_int_equal(CALL(&a, state_node_expire, w->st, NULL, late, now + 1000 * NS_PER_S), ST_OK);
+	turn_clock(w, 61 * NS_PER_S);
+	WAIT_FOR(w, s, snapshot_node(s, early)->expired);
+	WAIT_FOR(w, s, !snapshot_node(s, late)->expired);
+	turn_clock(w, 1000 * NS_PER_S);
+	WAIT_FOR(w, s, snapshot_node(s, late)->expired);
+	answer_release(&a);
+}
+
+static bool there(struct world *w, node_id id)
+{
+	struct snapshot *s;
+	bool yes;
+
+	barrier(w);
+	barrier(w); /* a removal is a command that the first one may have overtaken */
+	s = state_snapshot(w->st);
+	yes = snapshot_node(s, id) != NULL;
+	snapshot_unref(&s);
+	return yes;
+}
+
+static void each_absence_of_an_ephemeral_node_counts_by_itself(void **state)
+{
+	struct world *w = *state;
+	node_id id;
+
+	make_preauth(w, (struct state_preauth_new){ .user = 1, .reusable = true, .ephemeral = true }, key);
+	id = join(w, 1, HOST("a"));
+	for (int i = 0; i < 3; i++) {
+		open_stream(w, id);
+		close_stream(w, id);
+		turn_clock(w, 11 * NS_PER_S);
+		WAIT_FOR(w, s, !snapshot_node(s, id)->online);
+		turn_clock(w, 20 * 60 * NS_PER_S);
+		assert_true(there(w, id));
+	}
+	turn_clock(w, 11 * 60 * NS_PER_S);
+	WAIT_FOR(w, s, s->n_nodes == 0);
+}
+
 static void routes_that_are_no_longer_announced_are_not_served(void **state)
 {
 	struct world *w = *state;
@@ -548,6 +682,12 @@ int main(void)
 		T(ephemeral_nodes_go_when_they_are_away),
 		T(a_route_moves_at_once_and_offline_follows),
 		T(a_hanging_router_is_relieved),
+		T(a_router_that_connects_again_keeps_its_routes),
+		T(a_router_that_returns_first_takes_over_at_once),
+		T(a_new_stream_clears_what_a_probe_found),
+		T(the_end_of_a_lease_moves_routes_and_is_not_when_it_was_seen),
+		T(an_expiry_that_moves_counts_as_it_is_last),
+		T(each_absence_of_an_ephemeral_node_counts_by_itself),
 		T(routes_that_are_no_longer_announced_are_not_served),
 		T(facts_overtake_nothing),
 		T(classes_follow_the_policy),

@@ -290,6 +290,70 @@ static void a_client_may_shorten_its_key_but_not_extend_it(void **state)
 	r.expiry_ns = now + 200 * NS_PER_S;
 	assert_int_equal(CALL(&a, state_register, w->st, &r), ST_DENIED);
 	assert_string_equal(a.err.text, "extending key is not allowed");
+	r.expiry_ns = now + 100 * NS_PER_S; /* as it is */
+	assert_int_equal(CALL(&a, state_register, w->st, &r), ST_OK);
+	r.expiry_ns = now; /* over this very moment: a logout */
+	assert_int_equal(CALL(&a, state_register, w->st, &r), ST_OK);
+	assert_int_equal(a.outcome, REGISTER_LOGGED_OUT);
+	answer_release(&a);
+}
+
+static void an_auth_key_ends_at_its_time(void **state)
+{
+	struct world *w = *state;
+	struct answer a = { .came = false };
+	char key[KEY_SECRET_TEXT_MAX];
+
+	make_preauth(w, (struct state_preauth_new){ .user = alice, .reusable = true,
+						    .expires_ns = w->clock.unix_ns + 100 * NS_PER_S }, key);
+	turn_clock(w, 99 * NS_PER_S);
+	joined(w, &a, 1, 1, key, HOST("a"));
+	turn_clock(w, NS_PER_S);
+	assert_int_equal(reg(w, &a, 2, 2, key, HOST("b")), ST_DENIED);
+	assert_string_equal(a.err.text, "authkey expired");
+	answer_release(&a);
+}
+
+static void a_tagged_node_in_order_spends_no_key(void **state)
+{
+	static const char *const tags[] = { "tag:a" };
+	struct world *w = *state;
+	struct answer a = { .came = false };
+	char once[KEY_SECRET_TEXT_MAX];
+	node_id id;
+
+	make_preauth(w, (struct state_preauth_new){ .tags = tags, .n_tags = 1 }, once);
+	id = joined(w, &a, 1, 1, tag_key, HOST("a"))->id;
+	assert_int_equal(joined(w, &a, 1, 1, once, HOST("a"))->id, id);
+	joined(w, &a, 2, 2, once, HOST("b"));
+	assert_int_equal(reg(w, &a, 3, 3, once, HOST("c")), ST_DENIED);
+	answer_release(&a);
+}
+
+static void a_login_is_when_it_was_seen(void **state)
+{
+	struct world *w = *state;
+	struct answer a = { .came = false };
+
+	joined(w, &a, 1, 1, alice_key, HOST("a"));
+	turn_clock(w, 50 * NS_PER_S);
+	assert_true(joined(w, &a, 1, 2, alice_key, HOST("a"))->last_seen_ns == w->clock.unix_ns);
+	answer_release(&a);
+}
+
+static void a_machine_may_have_more_users_than_are_looked_at(void **state)
+{
+	struct world *w = *state;
+	struct answer a = { .came = false };
+	char key[KEY_SECRET_TEXT_MAX], name[16];
+	node_id last = 0;
+
+	for (unsigned i = 0; i < 70; i++) {
+		snprintf(name, sizeof name, "user%u", i);
+		make_preauth(w, (struct state_preauth_new){ .user = make_user(w, name), .reusable = true }, key);
+		assert_true(joined(w, &a, 1, 1 + i, key, HOST("a"))->id > last);
+		last = a.node->id;
+	}
 	answer_release(&a);
 }
 
@@ -403,6 +467,10 @@ int main(void)
 		P(logging_out_expires_and_a_new_login_revives),
 		P(an_ephemeral_node_goes_when_it_logs_out),
 		P(a_client_may_shorten_its_key_but_not_extend_it),
+		P(an_auth_key_ends_at_its_time),
+		P(a_tagged_node_in_order_spends_no_key),
+		P(a_login_is_when_it_was_seen),
+		P(a_machine_may_have_more_users_than_are_looked_at),
 		P(keys_of_users_nodes_live_as_long_as_configured),
 		P(names_are_unique_and_addresses_too),
 		P(routes_are_approved_by_the_policy_at_once),
