@@ -1,7 +1,7 @@
 /*
  * base/json_in.c -- see base/json_in.h.
  *
- * json-c's strict mode still takes things that are no JSON (NaN, raw control characters) and cuts
+ * json-c, in its strict mode too, takes things that are no JSON (NaN, raw control characters) and cuts
  * member names at \u0000. So the text is checked against RFC 8259 first, by a walk that keeps one
  * byte per open bracket; json-c then only builds the tree.
  */
@@ -244,7 +244,7 @@ enum status json_parse(struct bytes in, size_t max_bytes, struct json_object **o
 	tok = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
 	if (!tok)
 		abort();
-	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	/* Not strict: what that refuses is refused above, and with it json-c 0.18 takes no letter beyond ASCII. */
 	o = json_tokener_parse_ex(tok, (const char *)in.p, (int)in.n);
 	e = json_tokener_get_error(tok);
 	if (e == json_tokener_continue) /* a bare number or word: its end shows only here */
