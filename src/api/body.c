@@ -55,16 +55,17 @@ static const char *known_as(struct http_req *r, const char *name, const char *me
 static struct json_object *respell(struct http_req *r, struct json_object *in, const char *members)
 {
 	struct json_object *out = json_object_new_object();
+	struct json_object_iter at;
 
 	arena_on_free(r->arena, put_tree, out);
-	json_object_object_foreach(in, name, value) {
-		const char *known = known_as(r, name, members);
+	json_object_object_foreachC(in, at) {
+		const char *known = known_as(r, at.key, members);
 
 		if (known == NULL) {
-			wrong(r, arena_printf(r->arena, "%.80s", name), "unexpected property");
+			wrong(r, arena_printf(r->arena, "%.80s", at.key), "unexpected property");
 			return NULL;
 		}
-		json_object_object_add(out, known, json_object_get(value));
+		json_object_object_add(out, known, json_object_get(at.val));
 	}
 	return out;
 }

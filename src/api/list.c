@@ -70,7 +70,7 @@ bool api_wish_fits(enum api_wish w, bool fact)
 
 static char lower(char c)
 {
-	return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
 bool api_like(const char *pattern, const char *text)

@@ -170,14 +170,16 @@ static void add_rates(struct json_object *now, struct json_object *before, doubl
 /* "queue 3, gone 1" of an object of numbers; those that are 0 are left out. */
 static const char *reasons(struct cli_ctx *c, struct json_object *o)
 {
+	struct json_object_iter at;
 	const char *all = "";
 
 	if (o == NULL || !json_object_is_type(o, json_type_object))
 		return all;
-	json_object_object_foreach(o, name, v) {
-		int64_t n = json_object_is_type(v, json_type_object) ? number(v, "disco") + number(v, "other") : json_object_get_int64(v);
+	json_object_object_foreachC(o, at) {
+		int64_t n = json_object_is_type(at.val, json_type_object) ? number(at.val, "disco") + number(at.val, "other")
+									  : json_object_get_int64(at.val);
 		if (n != 0)
-			all = arena_printf(c->arena, "%s%s%s %" PRId64, all, all[0] ? ", " : "", name, n);
+			all = arena_printf(c->arena, "%s%s%s %" PRId64, all, all[0] ? ", " : "", at.key, n);
 	}
 	return all;
 }

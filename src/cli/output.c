@@ -29,13 +29,14 @@ static int by_name(const void *a, const void *b)
 
 static size_t sorted_members(struct json_object *o, struct member **out)
 {
+	struct json_object_iter at;
 	size_t n = 0;
 
 	*out = calloc((size_t)json_object_object_length(o) + 1, sizeof **out);
 	if (*out == NULL)
 		abort();
-	json_object_object_foreach(o, k, v) {
-		(*out)[n++] = (struct member){ k, v };
+	json_object_object_foreachC(o, at) {
+		(*out)[n++] = (struct member){ at.key, at.val };
 	}
 	qsort(*out, n, sizeof **out, by_name);
 	return n;
