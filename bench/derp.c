@@ -9,7 +9,8 @@
  *     bench_derp floor      [PAIRS [SECONDS [SIZE [IN_FLIGHT]]]]
  *
  * URL is http://host:port or https://host:port (not verified). With --pid the relay's CPU time and memory are read
- * from /proc. `floor` forks a forwarder that only reads and writes: what the kernel takes for that traffic. Each
+ * from /proc. With --place same|cross (throughput, rtt) the relay listens with one loop at PORT and another at PORT + 1, and
+ * pairs are put on the same loop or across. `floor` forks a forwarder that only reads and writes: what the kernel takes for that traffic. Each
  * packet is written by itself, as real clients do. One thread drives all connections.
  */
 #include <arpa/inet.h>
@@ -57,6 +58,8 @@ static socklen_t where_len;
 static char host_name[256];
 static SSL_CTX *tls_ctx;
 static struct node_key server_key;
+static enum { ANYWHERE, SAME_LOOP, ACROSS } place;
+static unsigned dialled;
 static int pid;
 static int ep;
 static uint8_t scratch[BUF_MAX];
@@ -131,8 +134,12 @@ static void parse_url(const char *url)
 static int dial(void)
 {
 	int fd = socket(where.ss_family, SOCK_STREAM, 0), on = 1;
+	unsigned n = dialled++, far = place == SAME_LOOP ? n / 2 % 2 : place == ACROSS ? n % 2 : 0;
+	struct sockaddr_storage to = where;
+	in_port_t *port = to.ss_family == AF_INET6 ? &((struct sockaddr_in6 *)&to)->sin6_port : &((struct sockaddr_in *)&to)->sin_port;
 
-	if (fd < 0 || connect(fd, (struct sockaddr *)&where, where_len) != 0)
+	*port = htons((uint16_t)(ntohs(*port) + far));
+	if (fd < 0 || connect(fd, (struct sockaddr *)&to, where_len) != 0)
 		die("connect");
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	return fd;
@@ -641,10 +648,14 @@ int main(int argc, char **argv)
 	const char *mode = argc > 1 ? argv[1] : "";
 
 	for (int i = 1; i + 1 < argc; i++)
-		if (strcmp(argv[i], "--pid") == 0) {
+		if (strcmp(argv[i], "--pid") == 0)
 			pid = atoi(argv[i + 1]);
+	for (int i = 1; i + 1 < argc; i++)
+		if (strcmp(argv[i], "--place") == 0)
+			place = strcmp(argv[i + 1], "same") == 0 ? SAME_LOOP : ACROSS;
+	for (int i = 1; i < argc; i++)
+		if (strncmp(argv[i], "--", 2) == 0)
 			argc = i;
-		}
 	setrlimit(RLIMIT_NOFILE, &files);
 	ep = epoll_create1(0);
 	setvbuf(stdout, NULL, _IOLBF, 0);

@@ -3,6 +3,7 @@
  *
  *     bench_derp_server PORT [LOOPS [BATCH_US [CERT.pem KEY.pem]]]
  *
+ * PER_LOOP=1 in the environment: loop i listens at PORT + i alone, so that who measures chooses the loop.
  * BATCH_US 0 is the default; NO_SPIN=1 in the environment turns looking again off. The relay's counters that are not
  * zero are printed on SIGUSR1 and at the end (SIGINT, SIGTERM).
  */
@@ -159,7 +160,7 @@ int main(int argc, char **argv)
 	if (argc > 5)
 		start_tls(argv[4], argv[5]);
 	for (unsigned i = 0; i < set.loops; i++)
-		start_site(&sites[i], router, (uint16_t)atoi(argv[1]));
+		start_site(&sites[i], router, (uint16_t)(atoi(argv[1]) + (getenv("PER_LOOP") ? (int)i : 0)));
 	for (unsigned i = 0; i < set.loops; i++)
 		check(loop_start(sites[i].loop, &err), &err);
 	fprintf(stderr, "ready\n");

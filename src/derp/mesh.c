@@ -16,6 +16,7 @@
 #include "net/connect.h"
 
 #define HEAD_MAX 4096
+#define TELL_EVERY 120 /* failures in a row: the first is told, then one in ten minutes */
 
 struct mesh_peer {
 	struct mesh_peer *next; /* of the loop */
@@ -56,12 +57,13 @@ static void note_failure(struct mesh_peer *p, const char *why)
 {
 	p->failures++;
 	snprintf(p->why, sizeof p->why, "%s", why);
+	if (p->failures == 1 || p->failures % TELL_EVERY == 0)
+		log_warn("mesh peer is away", LOG_STR("host", p->host), LOG_STR("why", p->why), LOG_U64("failures", p->failures), LOG_END);
 }
 
 static void fail(struct mesh_peer *p, const char *why)
 {
 	note_failure(p, why);
-	log_warn("mesh peer cannot be used", LOG_STR("host", p->host), LOG_STR("why", why), LOG_END);
 	drop_stream(p);
 	again(p);
 }
@@ -121,7 +123,6 @@ static void on_closed(void *arg, enum stream_end why)
 	p->stream = NULL;
 	buf_reset(&p->head);
 	note_failure(p, stream_end_name(why));
-	log_warn("mesh peer closed the connection", LOG_STR("host", p->host), LOG_STR("why", stream_end_name(why)), LOG_END);
 	again(p);
 }
 
@@ -255,10 +256,8 @@ void mesh_conn_closed(struct dconn *c)
 	tell_registrar(c, MAIL_FORWARD_LOST, NULL);
 	if (c->state == D_OPEN)
 		COUNT_ADD(c->l, mesh_peers, -1);
-	if (!p->self)
-		note_failure(p, p->opened ? "the connection was lost" : "it does not let us in; is the mesh key the same?");
 	if (!p->self && !p->l->down)
-		log_warn("mesh peer is gone", LOG_STR("host", p->host), LOG_STR("why", p->why), LOG_END);
+		note_failure(p, p->opened ? "the connection was lost" : "it does not let us in; is the mesh key the same?");
 	p->opened = false;
 	c->peer = NULL;
 	p->c = NULL;

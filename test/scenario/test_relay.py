@@ -26,6 +26,7 @@ def test_without_udp_everything_goes_by_the_relay(lab, version):
     n1.ping(n2.ip4, direct=False, timeout=60)
 
 
+@pytest.mark.long
 def test_bulk_through_the_relay_arrives_whole(lab):
     key = lab.server.auth_key("anna")
     n1, n2 = lab.node("n1", NEW, start=False), lab.node("n2", OLD, start=False)
@@ -34,7 +35,7 @@ def test_bulk_through_the_relay_arrives_whole(lab):
         n.start()
         n.up(key=key)
     n1.ping(n2.ip4, direct=False)
-    size = 20_000_000
+    size = 200_000_000
     n2.spawn("sh", "-c", f"exec python3 -c \"import socket,hashlib;"
              f"s=socket.create_server(('0.0.0.0',9000));print('ready',flush=True);c,_=s.accept();h=hashlib.sha256();n=0\n"
              f"while n<{size}:\n d=c.recv(65536)\n if not d: break\n h.update(d);n+=len(d)\n"
@@ -44,8 +45,8 @@ def test_bulk_through_the_relay_arrives_whole(lab):
     sent = n1.run("python3", "-c", "import socket,hashlib,os,sys;h=hashlib.sha256()\n"
                   f"c=socket.create_connection(('{n2.ip4}',9000))\n"
                   f"for _ in range({size}//50000):\n d=os.urandom(50000);h.update(d);c.sendall(d)\n"
-                  "c.close();print(h.hexdigest())", timeout=90).stdout.strip()
-    until("all arrived", lambda: read().split("ready\n")[1].strip() == f"{size} {sent}", timeout=30)
+                  "c.close();print(h.hexdigest())", timeout=240).stdout.strip()
+    until("all arrived", lambda: read().split("ready\n")[1].strip() == f"{size} {sent}", timeout=60)
 
 
 def test_direct_as_soon_as_udp_goes(lab):
@@ -128,3 +129,61 @@ def test_the_relay_admits_no_strangers(make_lab):
     key = n1.self_status()["PublicKey"]
     out = lab.server.http("/verify", "-d", '{"NodePublic":"%s","Source":"10.77.0.11"}' % key).stdout
     assert '"Allow":false' in out.replace(" ", ""), out
+
+
+def relay_status(lab):
+    return json.loads(lab.server.cli("derp", "status", "-i", "0", "-o", "json").stdout)
+
+
+def test_the_relay_tells_who_is_connected(lab):
+    """netcheck finds the relay, and the relay's status the clients."""
+    key = lab.server.auth_key("anna")
+    n1, n2 = lab.node("n1", NEW, start=False), lab.node("n2", OLD, start=False)
+    for n in (n1, n2):
+        n.block_udp()
+        n.start()
+        n.up(key=key)
+    assert "via DERP(lab)" in n1.ping(n2.ip4, direct=False)
+
+    def netcheck():
+        r = json.loads(n1.ts("netcheck", "--format=json", timeout=30).stdout)
+        return r["PreferredDERP"] == 999 and 0 < r["RegionLatency"]["999"] < 2e9
+    until("netcheck sees the region", netcheck)
+
+    def both_at_home():
+        conns = {c["node"]: c for c in relay_status(lab)["connections"]}
+        return conns["n1"]["home"] and conns["n2"]["home"] and conns
+    conns = until("both at home", both_at_home)
+    for n in (n1, n2):
+        c = conns[n.name]
+        assert c["publicKey"] == n.self_status()["PublicKey"] and c["address"].startswith(n.lan + ":") and c["user"] == "anna"
+        assert c["tls"] and c["fastStart"] and not c["webSocket"] and not c["mesh"]
+        assert c["packetsIn"] > 0 and c["packetsOut"] > 0 and c["bytesIn"] > c["packetsIn"]
+    s = relay_status(lab)
+    assert s["region"] == {"id": 999, "code": "lab", "name": "Lab"} and s["relay"]["admission"] == "nodes of this server"
+    assert s["gauges"]["home_connections"] == 2 and s["gauges"]["clients_local"] == 2 and s["meshPeers"] == []
+    assert len(json.loads(lab.server.cli("derp", "status", "-i", "0", "-l", "1", "-o", "json").stdout)["connections"]) == 1
+    text = lab.server.cli("derp", "status", "-i", "200ms").stdout
+    assert "region   999 lab (Lab)" in text and "now      in " in text
+    assert [line for line in text.splitlines() if line.startswith("n1 ") and "TLS, fast start" in line], text
+
+
+@pytest.mark.parametrize("how", ["deleted", "expired", "another key"])
+def test_who_may_no_longer_is_cut_off_at_once(lab, how):
+    n1, n2 = lab.pair((NEW, NEW))
+    key = n1.self_status()["PublicKey"]
+
+    def connected():
+        return key in [c["publicKey"] for c in relay_status(lab)["connections"]]
+    until("connected", connected)
+    closed = relay_status(lab)["closes"]["disconnected"]
+    if how == "deleted":
+        lab.server.cli("nodes", "delete", "-i", lab.server.node_id("n1"), "--force")
+    elif how == "expired":
+        lab.server.cli("nodes", "expire", "-i", lab.server.node_id("n1"))
+    else:
+        n1.up("--force-reauth", key=lab.server.auth_key("anna"))
+    until("cut off", lambda: not connected(), timeout=3)
+    if how != "another key": # else the client may have been faster
+        assert relay_status(lab)["closes"]["disconnected"] == closed + 1
+    assert n2.self_status()["PublicKey"] in [c["publicKey"] for c in relay_status(lab)["connections"]]

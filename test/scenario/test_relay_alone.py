@@ -2,8 +2,10 @@
 import json
 import os
 import re
+import resource
 import signal
 import socket
+import ssl
 import subprocess
 import time
 import urllib.error
@@ -11,6 +13,7 @@ import urllib.request
 
 import pytest
 
+from derp_client import Client, upgrade
 from lab import BINARY, until
 
 
@@ -173,3 +176,80 @@ def test_rates_are_read_again_at_sighup(alone, tmp_path):
     a.process.send_signal(signal.SIGHUP)
     until("refused", lambda: "rate limits not read" in a.log())
     assert a.status()["gauges"]["connections"] == 0
+
+
+@pytest.mark.parametrize("how", ["plain", "TLS 1.2", "TLS 1.3", "WebSocket", "WebSocket by TLS"])
+def test_clients_come_by_every_way(alone, how):
+    a = alone(tls="TLS" in how)
+    tls = ssl.TLSVersion.TLSv1_2 if how == "TLS 1.2" else ssl.TLSVersion.TLSv1_3 if "TLS" in how else None
+    c, other = Client(a.port, tls, "WebSocket" in how), Client(a.port, tls)
+    for n in (0, 1, 1400, 65536):
+        packet = os.urandom(n)
+        c.send(other, packet)
+        assert other.recv() == (c.key, packet)
+        other.send(c, packet)
+        assert c.recv() == (other.key, packet)
+    mine = next(x for x in a.status()["connections"] if x["publicKey"] == "nodekey:" + c.key.hex())
+    assert mine["webSocket"] == ("WebSocket" in how) and mine["tls"] == bool(tls) and mine["packetsIn"] == 4
+    assert mine["bytesOut"] == 66937 and mine["drops"] == {} and not mine["fastStart"]
+    c.close()
+    other.close()
+
+
+def p99_ms(a, b, n=400):
+    times = []
+    for i in range(n):
+        t = time.monotonic()
+        a.send(b, b"ping")
+        b.recv()
+        times.append((time.monotonic() - t) * 1000)
+    return sorted(times)[n * 99 // 100]
+
+
+def test_bad_manners_cost_only_who_has_them(alone):
+    """Half-open connections by the thousand, junk in place of logins, and readers that do not read, beside a live pair."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (8192, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    a = alone()
+
+    def rss_mb():
+        with open(f"/proc/{a.process.pid}/status") as f:
+            return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1)) / 1024
+    live, other = Client(a.port), Client(a.port)
+    quiet, memory = p99_ms(live, other), rss_mb()
+
+    half = [upgrade(a.port)[0] for _ in range(2000)]
+    for s in half[::4]:
+        s.sendall(b"\x02\x00\x00\x10\x00" + b"\0" * 100) # a login that never ends
+    assert a.status()["gauges"]["logins_pending"] == 2000
+    assert p99_ms(live, other) < max(2 * quiet, 20)
+    assert rss_mb() - memory < 100
+    for s in half:
+        s.close()
+    junk = [b"\x02\x00\x00\x00\x78" + b"\0" * 120, b"\x02\x00\x00\x00\x78" + os.urandom(120), b"\x02\xff\xff\xff\xff",
+            b"\x04\x00\x00\x00\x20" + b"x" * 32, b"\x02\x00\x00\x00\x01x"]
+    before = a.status()["closes"]
+    for _ in range(40):
+        for j in junk:
+            s = upgrade(a.port)[0]
+            s.sendall(j)
+            s.settimeout(10)
+            while s.recv(4096):
+                pass
+            s.close()
+    closes = a.status()["closes"]
+    counted = sum(closes[k] - before[k] for k in ("bad_login", "frame_too_big", "bad_frame"))
+    assert counted == 200, closes
+
+    # Readers that never read, sent to until they are closed for it.
+    deaf = [Client(a.port) for _ in range(20)]
+    end = time.monotonic() + 6
+    while a.status()["closes"]["write_timeout"] < 20 and time.monotonic() < end:
+        for d in deaf:
+            for _ in range(20):
+                live.send(d, b"x" * 60000)
+    assert p99_ms(live, other) < max(2 * quiet, 20)
+    until("closed, with a reason", lambda: a.status()["closes"]["write_timeout"] == 20, timeout=10)
+    drops = a.status()["drops"]
+    assert drops["queue"]["other"] > 0 and rss_mb() - memory < 300
+    live.close()
+    other.close()
