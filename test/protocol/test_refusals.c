@@ -199,6 +199,8 @@ static void a_client_that_is_too_old_is_told_so(void **state)
 	n->version = CTL_VERSION;
 	node_connect(n);
 	assert_int_equal(node_try_register(n, &o).status, 400);
+	assert_int_equal(ask_map(bystander[0], &(struct ctl_map_opts){ .version = 112, .read_only = true }).status, 400);
+	assert_int_equal(ask_map(bystander[0], &(struct ctl_map_opts){ .version = 113, .read_only = true }).status, 200);
 	all_is_well();
 }
 
