@@ -121,3 +121,52 @@ def test_a_waiting_login_made_by_hand_is_admitted_like_any(server):
     assert server.run("nodes", "register", "-u", "anna", "-k", AUTH[-23:] + "1").stdout == "Node box registered\n"
     assert server.run("auth", "register", "-u", "anna", "--auth-id", AUTH + "2").stdout == "Node box-1 registered\n"
     assert [n["availableRoutes"] for n in server.json("nodes", "list")] == [["10.0.0.0/24", "10.1.0.0/24"]] * 2
+
+
+# (command, exit status, part of what it says): in this order, on the server of `busy`. The Go server ends each with the same status.
+IN_TURN = [
+    ("users create", 1, "missing parameters"), ("users create anna", 1, "user already exists"),
+    ("users create berta -d Berta -e b@x.test -p https://x.test/b.png", 0, "User created"),
+    ("users c carla", 0, "User created"), ("users list -i 2", 0, "berta"), ("users ls -n berta", 0, "b@x.test"),
+    ("users show -e b@x.test", 0, "Berta"), ("users list -i x", 1, "invalid argument"),
+    ("users rename", 1, 'required flag(s) "new-name" not set'), ("users rename -r x", 1, "--name or --identifier flag is required"),
+    ("users rename -i 3 -r clara", 0, "User renamed"), ("users mv -i 3 -r berta", 1, "already exists"), ("users rename -i 99 -r dora", 1, ""),
+    ("users destroy", 1, "--name or --identifier flag is required"), ("users destroy -i 99 --force", 1, ""),
+    ("users destroy -i 1 --force", 1, "user not empty"), ("users destroy -n clara --force", 0, "User destroyed"),
+    ("preauthkeys create", 1, "auth-key must be either tagged or owned by user"), ("preauthkeys create -u 99", 1, "user not found"),
+    ("preauthkeys create -u anna", 1, "invalid argument"), ("preauthkeys create --tags web", 1, "tag must start with the string 'tag:'"),
+    ("preauthkeys create --tags tag:Web", 1, "tag should be lowercase"), ("preauthkeys create -u 1 -e x", 1, "not a valid duration string"),
+    ("preauthkeys create -u 1 -e 1d12h", 0, "hskey-auth-"), ("pre c -u 1 --reusable --ephemeral", 0, "hskey-auth-"),
+    ("authkey new --tags tag:a,tag:b", 0, "hskey-auth-"), ("preauthkeys list", 0, "tag:b"), ("preauthkeys list -u 1", 1, "unknown shorthand flag"),
+    ("preauthkeys expire", 1, "missing --id parameter"), ("preauthkeys expire -i 99", 1, "auth-key not found"),
+    ("preauthkeys revoke -i 2", 0, "Key expired"), ("preauthkeys delete", 1, "missing --id parameter"),
+    ("preauthkeys rm -i 2", 0, "Key deleted"), ("preauthkeys d -i 2", 1, "auth-key not found"),
+    ("apikeys create -e x", 1, "not a valid duration string"), ("api new -e 30m", 0, "hskey-api-"),
+    ("apikeys expire", 1, "either --id or --prefix must be provided"), ("apikeys expire -i 1 -p x", 1, "only one of --id or --prefix can be provided"),
+    ("apikeys expire -i 99", 1, "not found"), ("apikeys exp -i 1", 0, "Key expired"), ("apikeys expire -p 000000000000", 1, "not found"),
+    ("apikeys delete", 1, "either --id or --prefix must be provided"), ("apikeys remove -i 1", 0, "Key deleted"), ("apikeys del -i 1", 1, "not found"),
+    ("auth register -u anna", 1, '"auth-id" not set'), ("auth register -u anna --auth-id x", 1, "invalid prefix"),
+    ("auth register -u nobody --auth-id " + AUTH + "2", 1, "user not found"), ("auth register -u anna --auth-id " + AUTH + "2", 1, ""),
+    ("auth approve --auth-id x", 1, "invalid prefix"), ("auth approve --auth-id " + AUTH + "2", 1, "no pending auth session"),
+    ("auth reject --auth-id " + AUTH, 1, "invalid length"), ("auth reject --auth-id " + AUTH + "2", 1, "no pending auth session"),
+    ("nodes list -u anna", 0, "anna"), ("nodes list -u nobody", 1, "user not found"), ("nodes lsr -i 1", 0, "10.0.0.0/24"),
+    ("nodes approve-routes", 1, '"identifier" not set'), ("nodes approve-routes -i 1 -r x", 1, "parsing route"),
+    ("nodes approve-routes -i 99 -r 10.0.0.0/24", 1, ""), ("nodes approve-routes -i 1 -r 10.0.0.0/24", 0, "Node updated"),
+    ("nodes routes", 0, "10.0.0.0/24"), ("nodes approve-routes -i 1", 0, "Node updated"),
+    ("nodes rename -i 1", 1, ""), ("nodes rename -i 1 desk", 0, "Node renamed"), ("nodes rename -i 99 desk", 1, ""),
+    ("nodes rename -i 1 " + "a" * 64, 1, "renaming node"), ("nodes rename -i 1 a_b", 1, "renaming node"),
+    ("nodes expire", 1, '"identifier" not set'), ("nodes expire -i 99", 1, ""), ("nodes expire -i 1 -e x", 1, "parsing expiry time"),
+    ("nodes expire -i 1 -e 2099-01-01T00:00:00Z", 0, "Node expiration updated"), ("nodes e -i 1 -e 2001-01-01T00:00:00Z", 0, "Node expired"),
+    ("nodes logout -i 1", 0, "Node expired"), ("nodes expire -i 1 -d", 0, "Node expiry disabled"),
+    ("nodes tag -i 1", 1, "cannot remove all tags"), ("nodes tag -i 1 -t web", 1, "tag must start with the string 'tag:'"),
+    ("nodes tag -i 99 -t tag:web", 1, "node not found"), ("nodes backfillips --force", 0, "Node IPs backfilled successfully"),
+    ("policy get", 1, "acl policy not found"), ("policy set", 1, '"file" not set'), ("policy set -f /nowhere", 1, "reading policy file"),
+    ("nodes delete -i 99 --force", 1, "node not found"), ("nodes del -i 1 --force", 0, "Node deleted"), ("nodes delete -i 1 --force", 1, "node not found"),
+    ("health", 0, "\n"), ("nothing", 1, 'unknown command "nothing" for "headscale"'), ("nodes list --nothing", 1, "unknown flag: --nothing"),
+]
+
+
+def test_each_command_ends_as_the_go_servers_does(busy):
+    for words, status, says in IN_TURN:
+        p = busy.run(*words.split(), check=False)
+        assert p.returncode == status and says in (p.stderr if status else p.stdout), (words, p)
