@@ -289,6 +289,9 @@ static void set_policy(struct play *p)
 		"{" TAGS "\"autoApprovers\":{\"routes\":{\"10.0.0.0/8\":[\"group:a\",\"tag:x\"]},\"exitNode\":[\"tag:y\"]},"
 		"\"grants\":[{\"src\":[\"group:a\"],\"dst\":[\"10.0.0.0/8\"],\"ip\":[\"*\"],\"via\":[\"tag:x\"]},"
 		"{\"src\":[\"*\"],\"dst\":[\"tag:y\"],\"app\":{\"example.com/cap\":[{}]}},{\"src\":[\"group:b\"],\"dst\":[\"tag:x\"],\"ip\":[\"443\"]}]}",
+		"{" TAGS "\"acls\":[{\"action\":\"accept\",\"src\":[\"p1@example.com\"],\"dst\":[\"tag:x:*\"]}],"
+		"\"ssh\":[{\"action\":\"accept\",\"src\":[\"autogroup:member\"],\"dst\":[\"tag:x\"],"
+		"\"users\":[\"localpart:*@example.com\"]}]}",
 		"{" TAGS "\"acls\":[{\"action\":\"accept\",\"src\":[\"100.64.0.3\",\"group:b\"],\"dst\":[\"100.64.0.4:*\",\"100.64.0.0/28:80\"]}]}",
 	};
 	size_t i = draw(p, sizeof text / sizeof *text);
@@ -308,6 +311,8 @@ static void rename_user(struct play *p)
 
 	snprintf(display, sizeof display, "Person %u", (unsigned)draw(p, 100));
 	l.display_name = display;
+	if (draw(p, 2))
+		l.email = draw(p, 2) ? "p1@example.com" : "other@example.com";
 	ASK(a, state_user_from_provider(p->st, &l, TELL));
 	assert_int_equal(a.s, ST_OK);
 }
