@@ -140,7 +140,8 @@ size_t policy_engine_memory(const struct policy_engine *e)
 	pthread_mutex_unlock(&l->lock);
 	n += e->n_pages * sizeof(struct rec_page) + e->n_dyn * sizeof(struct dyn_page) +
 	     e->n_kinds * sizeof *e->kind_dyn;
-	n += e->users->n * (sizeof(struct user_row) + (l->words + 8) * sizeof(uint64_t)) + l->n_named * sizeof(struct fit);
+	n += e->users->n * (sizeof(struct user_row) + (l->words + 8) * sizeof(uint64_t)) +
+	     l->n_named * sizeof(struct fit);
 	for (size_t i = 0; i < e->n_dyn; i++)
 		for (size_t k = 0; k < DYN_PAGE; k++)
 			if (e->dyn[i]->dyn[k].members)

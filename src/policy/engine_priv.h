@@ -131,7 +131,7 @@ struct lineage {
 	uint32_t *by_trait; /* selectors that go by a user's domain or role */
 	uint32_t n_by_trait;
 	uint64_t *user_bits; /* selectors that a user brings to a kind */
-	char *display_name; /* NULL: none */
+	char *display_name;  /* NULL: none */
 	enum policy_auto_update auto_update;
 	bool no_file_sharing, https;
 	uint64_t *tagged_match; /* selectors that match every tagged device */
