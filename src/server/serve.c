@@ -269,20 +269,22 @@ static void stop_signal(void *arg)
 	server_edge_drain(srv, all_drained, srv);
 }
 
-static void serve_until_stopped(struct server *srv)
+/* Before the loops run: who gets an answer may ask us to stop. Until then a signal ends the start at once. */
+static void hear_signals(struct server *srv)
 {
 	static const int stops[] = { SIGINT, SIGTERM, SIGQUIT };
-	struct loop_signal *signals[4];
 
 	for (size_t i = 0; i < 3; i++)
-		signals[i] = loop_signal_new(srv->main, stops[i], stop_signal, srv);
-	signals[3] = loop_signal_new(srv->main, SIGHUP, server_reload, srv);
+		srv->signals[i] = loop_signal_new(srv->main, stops[i], stop_signal, srv);
+	srv->signals[3] = loop_signal_new(srv->main, SIGHUP, server_reload, srv);
+}
+
+static void serve_until_stopped(struct server *srv)
+{
 	server_notify("READY=1");
 	log_info("serving", LOG_STR("url", srv->config->server_url.text), LOG_STR("listen", srv->config->listen_addr.text),
 		 LOG_U64("loops", srv->n_loops), LOG_STR("version", HEADSCALE_VERSION), LOG_STR("commit", build_commit()), LOG_END);
 	loop_run(srv->main);
-	for (size_t i = 0; i < 4; i++)
-		loop_signal_free(&signals[i]);
 }
 
 /* Let every loop, ended and ours now, do what was posted to it. */
@@ -298,6 +300,8 @@ static void settle(struct server *srv)
 
 static void close_all(struct server *srv)
 {
+	for (size_t i = 0; i < 4; i++)
+		loop_signal_free(&srv->signals[i]);
 	server_derp_map_stop(srv);
 	server_bootstrap_stop(srv);
 	file_watch_free(&srv->policy_watch);
@@ -359,6 +363,7 @@ static enum status start(struct server *srv, struct err *err)
 	if (s == ST_OK)
 		s = server_watch_files(srv, err);
 	if (s == ST_OK) {
+		hear_signals(srv);
 		log_writer_start(); /* before the loops: none of them waits for who reads the log */
 		s = start_loops(srv, err);
 	}

@@ -81,6 +81,7 @@ struct server {
 	atomic_uint loops_left;        /* still draining */
 	int64_t started_ns;
 	bool stopping;
+	struct loop_signal *signals[4]; /* the three that stop, SIGHUP */
 };
 
 /** Which of the server's loops this is; never NULL on one of them. */
