@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -80,6 +81,38 @@ static void next_keepalive(struct dconn *c)
 	c->keepalive_ms = loop_now_ms(c->l->loop) + c->l->r->set.keepalive_ms + random_below(5001);
 }
 
+/* How far away the client is, for the statistics. */
+static void note_rtt(struct dconn *c)
+{
+#ifdef TCP_INFO
+	static const uint32_t below[DERP_RTT_COUNT] = {
+#define X(name, us) us,
+		DERP_RTTS(X)
+#undef X
+	};
+	struct tcp_info info;
+	socklen_t n = sizeof info;
+	int i = 0;
+
+	if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &n) != 0)
+		return; /* no TCP */
+	while (i + 1 < DERP_RTT_COUNT && info.tcpi_rtt > below[i])
+		i++;
+	COUNT(c->l, rtt[i]);
+#else
+	(void)c;
+#endif
+}
+
+/* tls12 or tls13 more, or less. */
+static void count_tls(struct dconn *c, int k)
+{
+	if (c->tls13)
+		COUNT_ADD(c->l, tls13, k);
+	else if (c->ssl)
+		COUNT_ADD(c->l, tls12, k);
+}
+
 static void on_timer(void *arg)
 {
 	struct dconn *c = arg;
@@ -97,6 +130,7 @@ static void on_timer(void *arg)
 	if (c->state == D_OPEN && now >= c->keepalive_ms) {
 		next_keepalive(c);
 		COUNT(c->l, n.keepalives);
+		note_rtt(c);
 		egress_control(c, bytes_of(frame, derp_put_keep_alive(frame)));
 	}
 	if (c->state != D_CLOSED)
@@ -230,6 +264,8 @@ struct dconn *dconn_new(struct dloop *l, const struct derp_adopt *a, enum drole 
 	atomic_fetch_add_explicit(&r->conns, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&r->logins, 1, memory_order_relaxed);
 	login_enter(c);
+	c->tls13 = c->ssl && SSL_version(c->ssl) == TLS1_3_VERSION;
+	count_tls(c, 1);
 	if (c->keep)
 		conn_established(stream_conn(c->keep)); /* from here on it is among our strangers, not the listener's */
 	socket_options(c->fd, &r->set);
@@ -564,6 +600,7 @@ void dconn_close(struct dconn *c, enum derp_close why)
 	if (c->ws && !broken)
 		ws_goodbye(c, why);
 	egress_discard(c, broken ? DERP_DROP_write_error : DERP_DROP_gone);
+	count_tls(c, -1);
 	c->state = D_CLOSED;
 	loop_timer_cancel(&c->timer);
 	limiter_free(c);

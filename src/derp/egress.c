@@ -55,7 +55,7 @@ static void block(struct dconn *c)
 		return;
 	COUNT(c->l, n.blocked);
 	c->q = outq_new(&limits);
-	c->stall_ms = loop_now_ms(c->l->loop);
+	c->stall_ms = c->blocked_ms = loop_now_ms(c->l->loop);
 	dconn_want(c, c->want | LOOP_FD_WRITE);
 	dconn_arm_timer(c);
 }
@@ -63,6 +63,7 @@ static void block(struct dconn *c)
 static void unblock(struct dconn *c)
 {
 	outq_free(&c->q, NULL, NULL);
+	COUNT_ADD(c->l, n.blocked_ms, loop_now_ms(c->l->loop) - c->blocked_ms);
 	c->stall_ms = 0;
 	c->pong_due = false;
 	dconn_want(c, c->want & ~(unsigned)LOOP_FD_WRITE);

@@ -222,6 +222,8 @@ static void close_one(struct dconn *c, const struct mail *m)
 static void loop_limits(struct dloop *l, const struct mail *m)
 {
 	memcpy(&l->limits, m->data, sizeof l->limits);
+	if (l->index == 0)
+		publish_limits(l);
 	each_conn(l, limit_one, m);
 	if (l->index == 0 && l->limits.per_node.per_s)
 		registry_each(l->r->registry, send_node_rate, l->r);

@@ -44,6 +44,14 @@ static void raise_bursts(struct derp_limits *l)
 		l->per_node.burst = DERP_SEND_MAX;
 }
 
+void publish_limits(struct dloop *l)
+{
+	const struct rate_limit *one = &l->limits.per_conn;
+
+	__atomic_store_n(&l->stats.rate_per_s, (int64_t)one->per_s, __ATOMIC_RELAXED);
+	__atomic_store_n(&l->stats.rate_burst, one->per_s ? (int64_t)one->burst : 0, __ATOMIC_RELAXED);
+}
+
 struct derp_relay *derp_relay_new(const struct derp_settings *settings)
 {
 	struct derp_relay *r = xcalloc(1, sizeof *r);
@@ -65,6 +73,8 @@ struct derp_relay *derp_relay_new(const struct derp_settings *settings)
 		l->batch = xcalloc(r->n, sizeof *l->batch);
 		l->queue_budget = (int64_t)(r->set.queue_bytes / r->n);
 		l->limits = r->set.limits;
+		if (i == 0)
+			publish_limits(l);
 	}
 	return r;
 }

@@ -223,7 +223,7 @@ struct dconn {
 	int fd;
 	uint8_t state, role, want, standing;
 	uint8_t drop_why;           /* enum derp_drop of what its queue gives up */
-	bool mesh, prober, not_ideal, home, touched, spoke_sent, registered, pong_due, paused, fast_start;
+	bool mesh, prober, not_ideal, home, touched, spoke_sent, registered, pong_due, paused, fast_start, tls13;
 	uint8_t app_len;
 	uint16_t port;
 	uint8_t ip[16];
@@ -235,6 +235,7 @@ struct dconn {
 	struct dconn_count count;
 	struct limiter *limiter;    /* only with rate limits */
 	uint64_t since_ms, keepalive_ms, stall_ms; /* stall_ms 0: not blocked */
+	uint64_t blocked_ms;        /* since when it has a queue */
 	struct loop_timer timer;
 	struct dconn *login_prev, *login_next; /* D_LOGIN: among those of the loop, oldest first */
 	struct mesh_peer *peer;     /* D_PEER: whose connection it is */
@@ -253,6 +254,10 @@ static inline struct dconn *dloop_conn(const struct dloop *l, derp_handle h)
 
 	return s < l->slots.n && l->slots.v[s].gen == DERP_HANDLE_GEN(h) ? l->slots.v[s].c : NULL;
 }
+
+/* relay.c */
+/** Loop 0: the limits in force, for the statistics. */
+void publish_limits(struct dloop *l);
 
 /* mail.c */
 struct mail *mail_new(enum mail_type type, size_t n);

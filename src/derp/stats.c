@@ -59,6 +59,16 @@ static void write_drops(const struct derp_stats *s, struct buf *out)
 		           s->closes[i]);
 }
 
+static void write_rtt(const struct derp_stats *s, struct buf *out)
+{
+	int i = 0;
+
+	head(out, "derp_tcp_rtt_total", "counter", "round trips of the connections' TCP, by range (not cumulative)");
+#define X(name, us) buf_printf(out, "headscale_derp_tcp_rtt_total{le=\"" #name "\"} %" PRIu64 "\n", s->rtt[i++]);
+	DERP_RTTS(X)
+#undef X
+}
+
 static void write_stun(const struct stun_stats *st, struct buf *out)
 {
 	head(out, "stun_requests_total", "counter", "datagrams, by what became of them");
@@ -82,6 +92,7 @@ void derp_stats_write(const struct derp_stats *s, const struct stun_stats *stun,
 	counter(out, "multiforwarder_created", "keys that came to be reachable over two mesh peers", s->multiforwarder_created);
 	counter(out, "multiforwarder_deleted", "keys that ceased to be so", s->multiforwarder_deleted);
 	write_drops(s, out);
+	write_rtt(s, out);
 #define X(name, field, help) gauge(out, #name, help, s->field);
 	DERP_GAUGES(X)
 #undef X

@@ -32,6 +32,7 @@
 	X(reads, "reads from sockets")                                                                                 \
 	X(writes, "writes to sockets")                                                                                 \
 	X(blocked, "times a socket took no more")                                                                      \
+	X(blocked_ms, "milliseconds from there until all that waited was out, summed up")                              \
 	X(batches, "turns that waited for more to come")
 
 /* Packets given up, by reason; each has a count of packets (disco and other) and of bytes. */
@@ -72,6 +73,10 @@
 	X(duplicate_key_connections, dup_conns, "connections of such keys")                                            \
 	X(watchers, watchers, "connections that watch the others")                                                     \
 	X(mesh_peers, mesh_peers, "mesh peers we are connected to")                                                    \
+	X(tls12_connections, tls12, "connections by TLS 1.2")                                                          \
+	X(tls13_connections, tls13, "connections by TLS 1.3")                                                          \
+	X(rate_limit_bytes_per_second, rate_per_s, "what one connection may send; 0: no limit")                        \
+	X(rate_limit_burst_bytes, rate_burst, "what it may send at once")                                              \
 	X(queued_bytes, queued_bytes, "bytes that wait for slow readers")                                              \
 	X(heard_pairs, heard_pairs, "remembered pairs of sender and receiver")
 
@@ -95,6 +100,17 @@ enum derp_close {
 	DERP_CLOSE_COUNT
 };
 
+/* Round trips of the connections' TCP, as the kernel measures them; asked with each keep-alive. X(name, below this many us) */
+#define DERP_RTTS(X)                                                                                                   \
+	X(10ms, 10000) X(20ms, 20000) X(50ms, 50000) X(100ms, 100000) X(150ms, 150000) X(250ms, 250000) X(500ms, 500000) \
+	X(inf, UINT32_MAX)
+enum {
+#define X(name, us) DERP_RTT_##name,
+	DERP_RTTS(X)
+#undef X
+	DERP_RTT_COUNT
+};
+
 struct derp_drop_count {
 	uint64_t disco, other, bytes;
 };
@@ -103,8 +119,10 @@ struct derp_stats {
 	struct derp_counters n;
 	struct derp_drop_count drops[DERP_DROP_COUNT];
 	uint64_t closes[DERP_CLOSE_COUNT];
+	uint64_t rtt[DERP_RTT_COUNT]; /* not cumulative */
 	/* gauges */
 	int64_t conns, logins_pending, home, not_ideal, queued_bytes, heard_pairs;
+	int64_t tls12, tls13, rate_per_s, rate_burst;
 	int64_t clients_local, clients_remote, dup_keys, dup_conns, watchers, mesh_peers;
 	/* counters of the registry */
 	uint64_t dup_total, multiforwarder_created, multiforwarder_deleted;

@@ -375,6 +375,7 @@ static void keepalives_come_by_themselves(void **state)
 	while (world_stats(w).n.keepalives == 0)
 		world_nap();
 	assert_int_equal(client_read(a).type, DERP_KEEP_ALIVE);
+	assert_int_equal(world_stats(w).tls12 + world_stats(w).tls13, mode.tls);
 	client_leave(&a);
 	end(&w);
 }
@@ -765,11 +766,14 @@ static void rate_limits_slow_the_sender_and_lose_nothing(void **state)
 
 	assert_true(timed_burst(w, a, b) >= 150);
 	assert_true(world_stats(w).n.rate_limited > 0);
+	assert_int_equal(world_stats(w).rate_per_s, 1000000);
+	assert_int_equal(world_stats(w).rate_burst, DERP_SEND_MAX);
 	assert_true(timed_burst(w, m, b) < 150); /* mesh peers are exempt */
 	l.per_conn.per_s = 0;
 	l.per_node.per_s = 1000000;
 	derp_relay_set_limits(w->relay, &l); /* live; now over all connections of the node */
 	client_quiet(a);
+	assert_int_equal(world_stats(w).rate_per_s, 0);
 	assert_true(timed_burst(w, a, b) >= 150);
 	l.per_node.per_s = 0;
 	derp_relay_set_limits(w->relay, &l);
