@@ -197,10 +197,10 @@ static void man_commands(const struct cli_command *cmd, const char *path)
 		if (s->hidden)
 			continue;
 		snprintf(full, sizeof full, "%s%s%s", path, path[0] ? " " : "", s->name);
-		if (s->subs != NULL) {
+		if (s->subs != NULL)
 			man_commands(s, full);
+		if (s->run == NULL)
 			continue;
-		}
 		printf(".TP\n\\fBheadscale %s\\fR %s\n%s.\n", full, s->args != NULL ? s->args : "", s->help);
 		man_flags(s);
 	}
