@@ -94,6 +94,19 @@ def run(*argv, timeout=30, check=True, env=None, stdin=None):
     return p
 
 
+def ping_over(node, address, during):
+    """Send an echo every 100 ms while during() runs. Returns (sent, lost)."""
+    p = subprocess.Popen(node.argv("ping", "-n", "-i", "0.1", address), env=node.env(), text=True, stdout=subprocess.PIPE,
+                         stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+    try:
+        during()
+    finally:
+        p.send_signal(signal.SIGINT)
+        out = p.communicate(timeout=20)[0]
+    sent, received = map(int, re.search(r"(\d+) packets transmitted, (\d+) received", out).groups())
+    return sent, sent - received
+
+
 def yaml(value, indent=0):
     """Write nested dicts, lists and scalars as block YAML."""
     pad = "  " * indent

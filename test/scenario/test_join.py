@@ -245,3 +245,32 @@ def test_idle_network_is_silent(lab):
         return [n.metrics()["controlclient_map_response_map"] for n in (n1, n2)]
     before = maps()
     never("a map though nothing changed", lambda: maps() != before, seconds=3)
+
+
+@pytest.mark.parametrize("version", BOTH)
+def test_the_end_of_a_key_stays_over_a_restart_of_the_client(lab, version):
+    n1, n2 = lab.pair((NEW, version))
+    lab.server.cli("nodes", "expire", "-i", lab.server.node_id("n2"), "--expiry", "2099-01-02T03:04:05Z")
+    until("own expiry", lambda: n2.self_status().get("KeyExpiry", "").startswith("2099-01-02T03:04:05"))
+    key = n2.self_status()["PublicKey"]
+    n2.restart()
+    until("back", lambda: n2.state() == "Running", timeout=30)
+    until("own expiry", lambda: n2.self_status().get("KeyExpiry", "").startswith("2099-01-02T03:04:05"))
+    assert n2.self_status()["PublicKey"] == key
+    assert lab.server.node("n2")["expiry"].startswith("2099-01-02T03:04:05")
+    until("peer's expiry", lambda: n1.peer("n2").get("KeyExpiry", "").startswith("2099-01-02T03:04:05"))
+
+
+@pytest.mark.parametrize("version", BOTH)
+def test_a_user_who_is_renamed_is_shown_so(lab, version):
+    a, b = lab.node("a", version, user="anna"), lab.node("b", NEW, user="ben")
+    a.sees("b"), b.sees("a")
+
+    def login(n, peer=None):
+        # A newer client's status has the profiles of the last whole map alone.
+        return n.netmap()["UserProfiles"][str((n.peer(peer) if peer else n.self_status())["UserID"])]["LoginName"]
+    until("as it was", lambda: login(a, "b") == "ben")
+    lab.server.cli("users", "rename", "-i", lab.server.users["ben"], "-r", "bernd")
+    until("its peer knows", lambda: login(a, "b") == "bernd")
+    until("it knows", lambda: login(b) == "bernd")
+    assert login(b, "a") == "anna"

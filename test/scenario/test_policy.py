@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from lab import BOTH, NEW, OLD, until
+from lab import BOTH, NEW, OLD, ping_over, until
 
 
 def allow(*rules):
@@ -159,3 +159,29 @@ def test_deleting_a_user_of_a_group_leaves_the_others_alone(lab):
     a.reaches(b.ip4, 80, "b")
     b.reaches(a.ip4, 80, "a")
     c.reaches(a.ip4, 80, "a")
+
+
+def test_users_who_come_and_go_interrupt_nobody(lab):
+    """Groups name people who are not there yet, or no more; connections of the others go on meanwhile."""
+    for u in ("anna", "ben"):
+        lab.server.user(u)
+
+    def policy(*members):
+        lab.server.set_policy({"groups": {"group:all": [m + "@" for m in members]},
+                               "acls": [{"action": "accept", "src": ["group:all"], "dst": ["group:all:*"]}]})
+    policy("anna", "ben")
+    a, b = two_users(lab)
+    a.ping(b.ip4, direct=True)
+    assert a.ping_os(b.ip4)
+
+    def meanwhile():
+        for i in range(3):
+            policy("anna", "ben", "ghost")
+            lab.server.cli("users", "create", "ghost")
+            policy("anna", "ben")
+            lab.server.cli("users", "destroy", "--name", "ghost", "--force")
+            policy("ghost", "anna", "ben")
+        lab.settle(a, b)
+    sent, lost = ping_over(a, b.ip4, meanwhile)
+    assert sent > 10 and lost <= 1, (sent, lost)
+    b.reaches(a.ip4, 80, "a")

@@ -252,3 +252,33 @@ def test_the_approved_exit_node_is_suggested(lab):
     n.ts("set", "--exit-node=")
     lab.server.approve_routes("serves")
     until("and not any more", lambda: "Suggested exit node" not in suggested(), every=0.5)
+
+
+def test_three_routers_in_turn(lab):
+    """The lowest that is there takes over; who comes back waits; who loses its approval serves no more."""
+    key = lab.server.auth_key("anna")
+    n, r1, r2 = two_routers(lab, key)
+    r3 = lab.node("r3", OLD, key=key, args=[f"--advertise-routes={NET}"])
+    r3.stub_network("host-r3", NET)
+    until("announced", lambda: routes_of(lab, "r3")[0] == [NET])
+    lab.server.approve_routes("r3", NET)
+
+    def serves(name):
+        until(f"{name} alone serves", lambda: [r for r in ("r1", "r2", "r3") if gets(n, r, NET)] == [name], timeout=40)
+        n.reaches("192.168.77.10", 80, "host-" + name)
+    serves("r1")
+    r1.ts("down")
+    serves("r2")
+    r1.up(f"--advertise-routes={NET}")
+    n.sees_online("r1")
+    serves("r2")
+    r2.kill(signal.SIGKILL)
+    serves("r1")
+    lab.server.approve_routes("r1")
+    serves("r3")
+    lab.server.approve_routes("r1", NET)
+    r2.start()
+    n.sees_online("r2")
+    serves("r3")
+    r3.ts("down")
+    serves("r1")

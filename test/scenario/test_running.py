@@ -18,7 +18,7 @@ import urllib.request
 
 import pytest
 
-from lab import BINARY, NEW, OLD, until
+from lab import BINARY, NEW, OLD, ping_over, until
 
 ACTIVATE = shutil.which("systemd-socket-activate")
 
@@ -346,19 +346,6 @@ def test_an_account_that_cannot_work_stops_the_start_in_words(alone):
 
 
 # ---- restart, seen by clients
-
-
-def ping_over(node, address, during):
-    """Send an echo every 100 ms while during() runs. Returns (sent, lost)."""
-    p = subprocess.Popen(node.argv("ping", "-n", "-i", "0.1", address), env=node.env(), text=True, stdout=subprocess.PIPE,
-                         stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
-    try:
-        during()
-    finally:
-        p.send_signal(signal.SIGINT)
-        out = p.communicate(timeout=20)[0]
-    sent, received = map(int, re.search(r"(\d+) packets transmitted, (\d+) received", out).groups())
-    return sent, sent - received
 
 
 # Stands in for systemd: keeps the port, runs one server after the other on it. SIGHUP: restart. SIGTERM: end with its status.

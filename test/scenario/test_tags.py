@@ -1,5 +1,7 @@
 """Tags: given by key, by the administrator, by the client if it may; and what they change."""
-from lab import NEW, OLD, until
+import pytest
+
+from lab import BOTH, NEW, OLD, until
 
 POLICY = {
     "tagOwners": {"tag:web": ["anna@"], "tag:db": ["anna@"], "tag:other": ["ben@"]},
@@ -108,3 +110,68 @@ def test_a_tagged_node_never_expires(lab):
     lab.node("w", NEW, key=lab.server.auth_key(tags=["tag:web"]))
     assert lab.server.node("n")["expiry"] is not None
     assert lab.server.node("w")["expiry"] is None
+
+
+def logs_in(lab, n, user, *args):
+    """A new login by link, admitted for `user`."""
+    p, url = n.up_url(*args)
+    lab.server.approve_login(url, user)
+    assert p.wait(40) == 0, n.log()[-2000:]
+
+
+@pytest.mark.parametrize("version", BOTH)
+def test_a_client_changes_nothing_that_the_administrator_gave(lab, version):
+    with_policy(lab)
+    n = lab.node("n", version, user="anna")
+    for given in (["tag:web"], ["tag:db", "tag:web"]):
+        lab.server.tag("n", *given)
+        until("it knows", lambda given=given: sorted(n.self_status().get("Tags") or []) == given)
+        # Fewer of its own it may ask for, as a tag owns itself; others not, and never none.
+        for args in (["--reset"], ["--advertise-tags="], ["--advertise-tags=tag:other"], ["--advertise-tags=tag:web,tag:other"], ["--reset"]):
+            n.up(*args, check=False, timeout=5)
+            assert tags_of(lab, "n") == given, args
+    assert sorted(n.self_status()["Tags"]) == ["tag:db", "tag:web"]
+
+
+def test_tags_follow_each_new_login(lab):
+    with_policy(lab)
+    n, other = lab.node("n", NEW), lab.node("other", OLD, user="anna")
+    logs_in(lab, n, "anna", "--advertise-tags=tag:web")
+    number = lab.server.node_id("n")
+    for asked in ("tag:db,tag:web", "tag:web", ""):
+        logs_in(lab, n, "anna", "--force-reauth", f"--advertise-tags={asked}")
+        want = asked.split(",") if asked else []
+        until(f"it has {want}", lambda want=want: tags_of(lab, "n") == want)
+        until("it knows", lambda want=want: sorted(n.self_status().get("Tags") or []) == want)
+        assert lab.server.node_id("n") == number
+        if "tag:web" in want:
+            until("its peer knows", lambda want=want: sorted((other.peer("n") or {}).get("Tags") or []) == want)
+    assert lab.server.node("n")["user"]["name"] == "anna", "without tags it is a person's again"
+
+
+def test_a_tagged_node_becomes_a_persons_by_a_login(lab):
+    lab.server.user("anna")
+    lab.server.set_policy({**POLICY, "acls": [{"action": "accept", "src": ["*"], "dst": ["*:*"]}]})
+    n, other = lab.node("n", OLD, key=lab.server.auth_key(tags=["tag:web"])), lab.node("other", NEW, user="ben")
+
+    def owner():
+        # Its status has the profiles of the last whole map alone.
+        return other.netmap()["UserProfiles"][str(other.peer("n")["UserID"])]["LoginName"]
+    until("tagged", lambda: owner() == "tagged-devices")
+    ip = n.ip4
+    logs_in(lab, n, "anna", "--force-reauth", "--advertise-tags=")
+    until("anna's", lambda: owner() == "anna" and not other.peer("n").get("Tags"))
+    assert n.ip4 == ip and len(lab.server.nodes()) == 2
+    other.ping(ip)
+
+
+def test_tags_that_a_key_does_not_allow_are_refused(lab):
+    with_policy(lab)
+    plain, web = lab.server.auth_key("ben"), lab.server.auth_key("anna", tags=["tag:web"])
+    nobodys = lab.server.auth_key(tags=["tag:web"])
+    for version in BOTH:
+        n = lab.node("n" + version.replace(".", "-"), version)
+        for key, asked in ((plain, "tag:web"), (plain, "tag:none"), (web, "tag:none"), (web, "tag:other"), (nobodys, "tag:db")):
+            p = n.up("--reset", f"--advertise-tags={asked}", key=key, check=False, timeout=6)
+            assert p.returncode != 0 and f"[{asked}]" in p.stderr, (version, asked, p.stderr)
+            assert lab.server.nodes() == {}, (version, asked)
