@@ -362,6 +362,7 @@ static void a_deleted_node_is_told_that_its_key_is_over(void **state)
 /* A Node makes the client rebuild everything: only when it must. */
 static void the_own_node_comes_only_when_it_is_another(void **state)
 {
+	static const char *const tags[] = { "tag:a", "tag:b" };
 	const struct client *c;
 	struct stage s;
 	struct node *n;
@@ -386,6 +387,32 @@ static void the_own_node_comes_only_when_it_is_another(void **state)
 	tell(&s);
 	assert_int_equal(c->messages, 2);
 	assert_string_equal(json_object_get_string(json_object_object_get(c->self, "Name")), "renamed.example.net.");
+	world_begin(&s.w);
+	n = world_edit(&s.w, 1);
+	str_list_unref(&n->tags);
+	n->tags = str_list_new(tags, 1);
+	n->user = 0;
+	world_put(&s.w, n, TOUCH_WHOLE);
+	tell(&s);
+	pass(&s, 300);
+	assert_string_equal(json_object_to_json_string_ext(json_object_object_get(c->self, "Tags"), JSON_C_TO_STRING_PLAIN),
+			    "[\"tag:a\"]");
+	world_begin(&s.w);
+	n = world_edit(&s.w, 1);
+	str_list_unref(&n->tags);
+	n->tags = str_list_new(tags + 1, 1); /* nothing else is another now */
+	world_put(&s.w, n, TOUCH_WHOLE);
+	tell(&s);
+	pass(&s, 300);
+	assert_string_equal(json_object_to_json_string_ext(json_object_object_get(c->self, "Tags"), JSON_C_TO_STRING_PLAIN),
+			    "[\"tag:b\"]");
+	world_begin(&s.w);
+	n = world_edit(&s.w, 1);
+	n->expired = true; /* its time came: no member of it changed */
+	world_put(&s.w, n, TOUCH_WHOLE);
+	tell(&s);
+	pass(&s, 300);
+	assert_true(json_object_get_boolean(json_object_object_get(c->self, "Expired")));
 	strike_stage(&s);
 }
 
@@ -542,6 +569,38 @@ static void a_peer_is_written_as_clients_read_it(void **state)
 	strike_stage(&s);
 }
 
+/* A way to everywhere is allowed by its addresses as well; and who is there was not seen last at some time. */
+static void an_exit_node_that_is_there(void **state)
+{
+	struct ip_prefix all[2] = { { .addr = { IP_V4, { 0 } }, .bits = 0 }, { .addr = { IP_V6, { 0 } }, .bits = 0 } };
+	struct stage s;
+	struct node *n;
+	struct buf b;
+
+	(void)state;
+	raise_stage(&s, 1);
+	world_begin(&s.w);
+	world_add(&s.w, 0, NULL);
+	n = world_edit(&s.w, 2);
+	n->ip6 = (struct ip_addr){ IP_V6, { 0xfd, 0x7a, [15] = 2 } };
+	prefix_list_unref(&n->announced_routes);
+	prefix_list_unref(&n->approved_routes);
+	n->announced_routes = prefix_list_new_set(all, 2);
+	n->approved_routes = prefix_list_new_set(all, 2);
+	n->online = true;
+	n->last_seen_ns = 1700000000 * NS_PER_S;
+	world_put(&s.w, n, TOUCH_WHOLE);
+	publication_unref(&(struct publication *){ world_publish(&s.w) });
+	buf_init(&b, 1 << 20);
+	assert_int_equal(mapper_debug_netmap(s.m, s.w.cur, 1, &b), ST_OK);
+	buf_put_char(&b, 0);
+	expect_part((const char *)b.p, "\"AllowedIPs\":[\"100.64.0.2/32\",\"fd7a::2/128\",\"0.0.0.0/0\",\"::/0\"]");
+	expect_part((const char *)b.p, "\"Online\":true,\"MachineAuthorized\":true");
+	assert_null(strstr((const char *)b.p, "LastSeen"));
+	buf_release(&b);
+	strike_stage(&s);
+}
+
 static void expect_dns(struct stage *s, const char *text)
 {
 	struct buf b;
@@ -689,6 +748,7 @@ int main(void)
 		cmocka_unit_test(pings_need_room),
 		cmocka_unit_test(what_is_wrong_goes_in_the_form_of_the_client),
 		cmocka_unit_test(a_peer_is_written_as_clients_read_it),
+		cmocka_unit_test(an_exit_node_that_is_there),
 		cmocka_unit_test(dns_is_written_as_clients_read_it),
 		cmocka_unit_test(two_loops_share_what_is_encoded),
 	};
