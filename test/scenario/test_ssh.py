@@ -104,3 +104,13 @@ def test_a_waiting_check_outlives_a_restart(lab):
     assert p.wait(40) == 0, open(path).read()
     text = open(path).read()
     assert "root" in text.split() and text.count("hskey-authreq-") == 1, text
+
+
+def test_a_check_that_nobody_answers_lets_nobody_in(make_lab):
+    lab = make_lab(config={"tuning": {"register_cache_expiration": "15s"}})
+    n1, n2 = checked(lab)
+    p, number, path = asked(n1, n2, "ssh1.log")
+    assert p.wait(60) != 0, open(path).read()
+    assert "root" not in open(path).read().split()
+    late = lab.server.cli("auth", "approve", "--auth-id", number, check=False)
+    assert late.returncode == 1, "its time is over"
