@@ -22,6 +22,17 @@ void buf_release(struct buf *b)
 	buf_init(b, b->max);
 }
 
+void buf_fit(struct buf *b)
+{
+	if (b->n == 0) {
+		free(b->p);
+		b->p = NULL;
+	} else if (b->cap > b->n) {
+		b->p = xreallocarray(b->p, b->n, 1);
+	}
+	b->cap = b->n;
+}
+
 void buf_reset(struct buf *b)
 {
 	b->n = 0;

@@ -22,6 +22,8 @@ struct buf {
 void buf_init(struct buf *b, size_t max);
 /** Release its memory; the struct is as after buf_init with the same max. */
 void buf_release(struct buf *b);
+/** Give back what it has and does not use: for one that is full for good. */
+void buf_fit(struct buf *b);
 /** Empty it, keep its memory. */
 void buf_reset(struct buf *b);
 

@@ -305,7 +305,7 @@ static void not_found(struct http_req *r)
  * pages between are given back; nothing wakes an idle server for it.
  */
 #define TRIM_AFTER_STREAMS 64
-#define TRIM_AFTER_MS 3000
+#define TRIM_AFTER_MS 1000
 
 static void trim_due(void *arg)
 {

@@ -13,7 +13,7 @@
 
 #define BLOCK 16                        /* entries of a block, at least; the last has up to twice as many */
 #define SEGMENTS_MAX 512
-#define SEGMENTS_BYTES ((size_t)8 << 20)
+#define SEGMENTS_BYTES ((size_t)4 << 20) /* of text; what is compressed of it is a tenth */
 
 struct item {
 	node_id id;
@@ -149,6 +149,7 @@ static size_t make(struct work *wk, struct segment *s, const struct delta_in *in
 	for (unsigned i = 0; i < s->n_frames; i++) {
 		for (int l = 0; l < LIST_N; l++)
 			cut_blocks(&s->frame[i].list[l]);
+		buf_fit(&s->frame[i].text); /* it may be kept for others */
 		bytes += s->frame[i].text.cap;
 	}
 	delta_release(&d);

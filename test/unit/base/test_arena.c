@@ -129,6 +129,28 @@ static void a_buffer_stops_at_its_ceiling_and_stays_failed(void **state)
 	assert_true(buf_ok(&b));
 }
 
+static void a_buffer_that_is_full_for_good_gives_back_the_rest(void **state)
+{
+	struct buf b;
+	(void)state;
+
+	buf_init(&b, 100000);
+	for (int i = 0; i < 10000; i++)
+		buf_put_char(&b, (char)('a' + i % 26));
+	assert_true(b.cap > b.n);
+	buf_fit(&b);
+	assert_int_equal(b.cap, 10000);
+	assert_int_equal(b.n, 10000);
+	assert_int_equal(b.p[9999], 'a' + 9999 % 26);
+	buf_put_char(&b, '!'); /* it may still grow */
+	assert_true(buf_ok(&b));
+	buf_reset(&b);
+	buf_fit(&b);
+	assert_null(b.p);
+	assert_int_equal(b.cap, 0);
+	buf_release(&b);
+}
+
 static void a_buffer_writes_numbers_and_text(void **state)
 {
 	struct buf b;
@@ -207,6 +229,7 @@ int main(void)
 		cmocka_unit_test(texts_are_copied_with_their_end),
 		cmocka_unit_test(clean_ups_run_last_first),
 		cmocka_unit_test(a_buffer_stops_at_its_ceiling_and_stays_failed),
+		cmocka_unit_test(a_buffer_that_is_full_for_good_gives_back_the_rest),
 		cmocka_unit_test(a_buffer_writes_numbers_and_text),
 		cmocka_unit_test(a_buffer_printf_past_the_ceiling_fails),
 		cmocka_unit_test(an_array_keeps_what_was_pushed),
