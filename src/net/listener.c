@@ -10,7 +10,7 @@
 #include "net/counters.h"
 #include "net/tcp_priv.h"
 
-#define BACKLOG 1024
+#define BACKLOG 4096 /* at most: the kernel has a limit of its own. When a server restarts, all its clients come at once */
 
 struct listener {
 	union {
