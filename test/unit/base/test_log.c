@@ -4,8 +4,10 @@
 #include <stddef.h>
 #include <cmocka.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/json_in.h"
@@ -182,6 +184,35 @@ static void who_logs_never_waits_and_nothing_is_lost_in_silence(void **state)
 	free(text);
 }
 
+/* In a process of its own, which ends by it. */
+static void the_last_lines_before_an_abort_are_written(void **state)
+{
+	char text[4096];
+	int fds[2], status;
+	ssize_t n = 0, got;
+	pid_t pid;
+	(void)state;
+
+	assert_int_equal(pipe(fds), 0);
+	pid = fork();
+	if (pid == 0) {
+		dup2(fds[1], 2);
+		close(fds[1]);
+		log_configure(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+		log_writer_start();
+		log_info("last words", LOG_END);
+		abort();
+	}
+	close(fds[1]);
+	while ((got = read(fds[0], text + n, sizeof text - 1 - (size_t)n)) > 0)
+		n += got;
+	text[n] = 0;
+	close(fds[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	assert_non_null(strstr(text, "info last words\n"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -190,6 +221,7 @@ int main(void)
 		cmocka_unit_test(long_values_are_cut),
 		cmocka_unit_test(levels_switch_lines_off),
 		cmocka_unit_test(who_logs_never_waits_and_nothing_is_lost_in_silence),
+		cmocka_unit_test(the_last_lines_before_an_abort_are_written),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
