@@ -226,6 +226,7 @@ static void what_is_not_offered_is_an_error_with_words(void **state)
 		{ "POST", "/machine/nothing-of-the-kind" }, { "GET", "/machine/tka/init/begin" }, { "POST", "/machine/" },
 		{ "GET", "/" },                             { "GET", "/machine/map" },            { "DELETE", "/machine/register" },
 		{ "POST", "/machine/../key" },              { "POST", "/machine/%00" },           { "POST", "/machine/map%2f" },
+		{ "GET", "/metrics" },                      { "GET", "/debug/netmap/1" },         { "GET", "/api/v1/node" },
 	};
 
 	(void)state;

@@ -274,3 +274,4 @@ def test_a_user_who_is_renamed_is_shown_so(lab, version):
     until("its peer knows", lambda: login(a, "b") == "bernd")
     until("it knows", lambda: login(b) == "bernd")
     assert login(b, "a") == "anna"
+    assert lab.server.node("b")["user"]["name"] == "bernd"

@@ -152,3 +152,16 @@ def test_an_ephemeral_node_is_removed_when_away_for_long_and_not_before(make_lab
     until("removed", lambda: set(lab.server.nodes()) == {"n1", "back"}, timeout=70, every=0.5)
     n1.sees("back")
     never("removed while online", lambda: "back" not in lab.server.nodes(), seconds=5, every=0.5)
+
+
+def test_who_registers_too_often_is_told_to_wait_and_nobody_else(make_lab):
+    lab = make_lab(config={"server": {"loops": 1, "limits": {"registrations_per_minute": 3}}})
+    n = lab.node("n", NEW)
+
+    def limited():
+        n.up(key="hskey-auth-000000000000-" + "0" * 64, check=False, timeout=3)
+        return lab.server.metrics()['headscale_control_total{event="register_limited"}'] > 0
+    until("it is told to wait", limited, timeout=90)
+    until("it says so", lambda: "rate limited" in n.log())
+    other = lab.node("other", OLD, user="anna")
+    assert other.state() == "Running"

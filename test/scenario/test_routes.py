@@ -1,9 +1,10 @@
 """Subnet routes and exit nodes: announced, approved, used, taken back, and who takes over."""
+import json
 import signal
 
 import pytest
 
-from lab import BOTH, NEW, OLD, never, until
+from lab import BOTH, NEW, OLD, never, run, until
 
 NET = "192.168.77.0/24"
 WORLD = "203.0.113.10"
@@ -31,6 +32,8 @@ def test_a_route_is_served_when_approved_and_not_before(lab, version):
     assert n.dial(host.lan, 80, 1.5).split()[0] != "host"
     lab.server.approve_routes("r", NET)
     assert routes_of(lab, "r") == ([NET], [NET], [NET])
+    one = json.loads(run("curl", "-sS", "--unix-socket", lab.server.socket, f"http://local/api/v1/node/{lab.server.node_id('r')}").stdout)
+    assert one["node"] == lab.server.node("r"), "a node is shown alike alone and in the list"
     until("the peer hears", lambda: gets(n, "r", NET))
     assert n.reaches(host.lan, 80, "host") == "192.168.77.1", "the router hides who asks"
     assert NET in lab.server.cli("nodes", "list-routes").stdout

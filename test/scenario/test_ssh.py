@@ -89,6 +89,10 @@ def test_a_check_lets_in_after_approval_and_then_for_its_period(lab):
 def test_a_check_turned_down_lets_nobody_in(lab):
     n1, n2 = checked(lab)
     p, number, path = asked(n1, n2, "ssh1.log")
+    # It is no login: nobody can be made of it.
+    out = lab.server.cli("auth", "register", "--auth-id", number, "--user", "anna", check=False)
+    assert out.returncode == 1 and "Error" in out.stderr and len(lab.server.nodes()) == 2
+    assert p.poll() is None
     lab.server.cli("auth", "reject", "--auth-id", number)
     assert p.wait(30) != 0
     assert "root" not in open(path).read().split()
