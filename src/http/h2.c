@@ -740,6 +740,8 @@ static void on_timer(void *arg)
 
 	if (c->opts.idle_ms && c->n == 0 && now - c->idle_since_ms >= c->opts.idle_ms)
 		h2_conn_drain(c);
+	if (is_full(c))
+		c->heard_ms = now; /* a PING would not get through; the stream below knows a reader that stopped from a slow one */
 	if (c->opts.ping_ms && now - c->heard_ms >= c->opts.ping_ms) {
 		if (c->pinged) {
 			end_conn(c, STREAM_END_TIMEOUT);

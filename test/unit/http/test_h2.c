@@ -391,6 +391,34 @@ static void a_dead_peer_is_found_by_ping(void **unused)
 	close_both(&t);
 }
 
+static void a_slow_reader_is_no_dead_peer(void **unused)
+{
+	struct two t;
+	struct shared_bytes *sh = shared_bytes_alloc(2000000);
+	struct call *c;
+
+	(void)unused;
+	memset(sh->data, 'z', sh->n);
+	open_both(&t, &(struct h2_server_opts){ .ping_ms = 30000 }, 0);
+	c = ask(&t, 0, "GET", "/stream", (struct bytes){ 0 });
+	stream_pause(t.client_end);
+	http_resp_write_shared(t.w.held, sh);
+	for (int i = 0; i < 5; i++) {
+		loop_clock_advance(t.w.l, 30001);
+		turns(&t.w, 4);
+	}
+	assert_false(t.server_closed);
+	stream_resume(t.client_end);
+	for (int i = 0; i < 100 && http_resp_pending(t.w.held); i++)
+		turns(&t.w, 1);
+	turns(&t.w, 3);
+	assert_int_equal(c->body.n, 2000000);
+	http_resp_end(t.w.held);
+	turns(&t.w, 3);
+	shared_bytes_unref(&sh);
+	close_both(&t);
+}
+
 static void an_idle_connection_is_drained(void **unused)
 {
 	struct two t;
@@ -520,6 +548,7 @@ int main(void)
 		T(the_end_of_the_connection_cancels_all_before_it_is_told),
 		T(draining_lets_requests_end),
 		cmocka_unit_test(a_dead_peer_is_found_by_ping),
+		cmocka_unit_test(a_slow_reader_is_no_dead_peer),
 		cmocka_unit_test(an_idle_connection_is_drained),
 		T(a_peer_that_keeps_resetting_is_sent_away),
 		T(too_many_headers_are_refused),
