@@ -74,6 +74,7 @@ def test_magic_dns_off(make_lab):
     lab = make_lab(config={"dns": {"magic_dns": False}})
     n1, n2 = lab.pair((NEW, NEW))
     assert n1.resolve(f"n2.{DOMAIN}") == []
+    assert not n1.netmap()["DNS"].get("Proxied")
     n1.ping(n2.ip4)
 
 
