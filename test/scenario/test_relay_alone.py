@@ -247,9 +247,12 @@ def test_bad_manners_cost_only_who_has_them(alone):
         for d in deaf:
             for _ in range(20):
                 live.send(d, b"x" * 60000)
+    assert a.status()["gauges"]["queued_bytes"] < 64e6
     assert p99_ms(live, other) < max(2 * quiet, 20)
     until("closed, with a reason", lambda: a.status()["closes"]["write_timeout"] == 20, timeout=10)
     drops = a.status()["drops"]
-    assert drops["queue"]["other"] > 0 and rss_mb() - memory < 300
+    with open(f"/proc/{a.process.pid}/maps") as f:
+        kept = 300 if "libasan" in f.read() else 0 # the sanitizer holds back what was freed
+    assert drops["queue"]["other"] > 0 and rss_mb() - memory < 300 + kept
     live.close()
     other.close()
