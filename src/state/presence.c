@@ -56,11 +56,20 @@ static bool may_take_tags(const struct policy_engine *e, const struct str_list *
 	return true;
 }
 
+/* What an administrator or a key gave is not given back by leaving some of it out. */
+static bool asks_for_less(const struct str_list *has, const struct str_list *asks)
+{
+	for (uint32_t i = 0; i < asks->n; i++)
+		if (!str_list_has(has, asks->v[i]))
+			return false;
+	return true;
+}
+
 static bool take_tags(struct draft *d, struct node *n, const struct str_list *asks)
 {
 	if (!node_is_tagged(n) || asks == NULL || asks->n == 0 || str_list_eq(n->request_tags, asks) || str_list_eq(n->tags, asks))
 		return false;
-	if (!may_take_tags(d->st->cur->policy, n->tags, asks))
+	if (asks_for_less(n->tags, asks) || !may_take_tags(d->st->cur->policy, n->tags, asks))
 		return false;
 	str_list_unref(&n->tags);
 	n->tags = str_list_ref((struct str_list *)asks);

@@ -655,6 +655,7 @@ static void a_tagged_node_takes_tags_that_its_tags_own(void **state)
 	expect_tags(w, id, ASKS("\"tag:web\",\"tag:root\""), "tag:deploy");   /* nor all of them */
 	expect_tags(w, id, ASKS("\"tag:none\""), "tag:deploy");
 	expect_tags(w, id, ASKS("\"tag:deploy\",\"tag:web\""), "tag:deploy tag:web");
+	expect_tags(w, id, ASKS("\"tag:web\""), "tag:deploy tag:web");        /* fewer of them is no change */
 	expect_tags(w, id, ASKS("\"tag:page\""), "tag:page");                 /* by way of another tag */
 	expect_tags(w, id, ASKS("\"tag:web\""), "tag:page");                  /* and not back again */
 	expect_tags(w, id, ASKS(""), "tag:page");                             /* never none */
