@@ -74,6 +74,15 @@ class Server:
     def json(self, *args):
         return json.loads(self.run(*args, "-o", "json").stdout)
 
+    def says(self, words, after=0):
+        """Does the log say it, in a moment? Its lines gather before they are written."""
+        deadline = time.monotonic() + 10
+        while words not in self.output()[after:]:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        return True
+
     def output(self):
         with open(self.log_path, encoding="utf-8") as f:
             return f.read()

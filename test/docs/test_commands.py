@@ -215,7 +215,7 @@ def test_relays_are_fetched_again_and_kept_for_a_start_without_network(stopped):
     web.shutdown()
     web.server_close()
     stopped.start()
-    assert "using the last one" in stopped.output() and codes() == {"one", "two"}
+    assert stopped.says("using the last one") and codes() == {"one", "two"}
 
 
 def test_a_copy_of_the_database_is_a_backup(server, tmp_path):

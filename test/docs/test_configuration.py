@@ -40,7 +40,7 @@ def test_the_start_says_what_has_no_effect(stopped):
     stopped.write_config()
     stopped.start()
     for words in ("disable_check_updates has no effect", "tuning.batcher_workers has no effect", "server.console has no effect"):
-        assert words in stopped.output()
+        assert stopped.says(words), words
     assert "has no effect" in stopped.run("configtest").stderr
     assert "has no effect" not in stopped.run("users", "list").stderr
 
@@ -111,6 +111,7 @@ def test_statements_are_logged_without_values(stopped):
     stopped.write_config()
     stopped.start()
     stopped.run("users", "create", "hieronymus")
+    stopped.stop()
     statements = [x for x in stopped.output().split("\n") if " statement " in x]
     assert any("INSERT" in x and "users" in x for x in statements)
     assert not any("hieronymus" in x for x in statements)
@@ -125,6 +126,7 @@ def test_slow_statements_are_warned_of(stopped, ms, warned):
         stopped.run("users", "create", f"u{n}")
         if warned and "slow statement" in stopped.output():
             break
+    stopped.stop()
     assert ("slow statement" in stopped.output()) == warned
 
 

@@ -114,4 +114,4 @@ def test_a_provider_that_is_another_stops_the_start(make_lab):
     s.start(wait=False)
     assert s.process.wait(40) != 0
     s.process = None
-    assert "the provider says that it is" in s.log()
+    until("it says so", lambda: "the provider says that it is" in s.log())
