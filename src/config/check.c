@@ -255,6 +255,11 @@ static void check_derp(struct loader *l)
 		error("derp.server.automatically_add_embedded_derp_region",
 		      "Disabling derp.server.automatically_add_embedded_derp_region requires to configure the derp "
 		      "server in derp.paths");
+	if (c->server.relay.mesh_with.n && !*c->server.relay.mesh_key_path)
+		error("server.relay.mesh_key_path", "server.relay.mesh_with needs server.relay.mesh_key_path: the key that the "
+						    "relays of the region share");
+	if (*c->server.relay.mesh_key_path && !c->derp.server.enabled)
+		warning("server.relay.mesh_key_path", "server.relay.mesh_key_path has no effect without derp.server.enabled");
 	if (!c->derp.server.enabled && !c->derp.urls.n && !c->derp.paths.n && !bad(l, "derp.paths"))
 		warning("derp.urls", "no relays: derp.server.enabled is false, derp.urls and derp.paths are empty");
 }

@@ -253,6 +253,8 @@ struct config {
 			int64_t max_connections;
 			int64_t bytes_per_second; /* per client; 0: no limit */
 			int64_t queue_frames;	  /* waiting for one client */
+			const char *mesh_key_path; /* "": the relay is alone in its region */
+			struct config_strings mesh_with; /* the others: HOST, HOST:PORT, HOST/DIALHOST; "http://" before it: no TLS */
 		} relay;
 		struct {
 			bool enabled;	  /* several servers on one PostgreSQL */

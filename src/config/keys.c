@@ -226,6 +226,8 @@ const struct key cfg_keys[] = {
 	INT("server.relay.max_connections", server.relay.max_connections, "65536", 0, 1, 4000000),
 	INT("server.relay.bytes_per_second", server.relay.bytes_per_second, "0", 0, 0, INT64_C(1) << 40),
 	INT("server.relay.queue_frames", server.relay.queue_frames, "256", 0, 4, 4096),
+	STR("server.relay.mesh_key_path", server.relay.mesh_key_path, NULL, KEY_BESIDE),
+	PLAIN("server.relay.mesh_with", KEY_LIST, server.relay.mesh_with, NULL, 0),
 	BOOL("server.replica.enabled", server.replica.enabled, "false", 0),
 	STR("server.replica.name", server.replica.name, NULL, 0),
 	DUR("server.replica.lease", server.replica.lease_ns, "15s", 0, 2 * S, HOUR),

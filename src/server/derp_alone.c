@@ -20,6 +20,7 @@
 #include "crypto/secret.h"
 #include "derp/limits.h"
 #include "server/alone_priv.h"
+#include "server/mesh.h"
 #include "server/settings.h"
 
 /* ---- files ---- */
@@ -27,9 +28,7 @@
 static enum status read_mesh_key(struct alone *a, struct err *err)
 {
 	const char *env = a->f.dev ? getenv("TAILSCALE_DERPER_MESH_KEY") : NULL;
-	char *text = NULL;
-	size_t n = 0;
-	enum status s = ST_OK;
+	enum status s;
 
 	if (env != NULL && env[0] != '\0') {
 		s = derp_mesh_key_parse(bytes_of_str(env), &a->mesh);
@@ -39,17 +38,7 @@ static enum status read_mesh_key(struct alone *a, struct err *err)
 	}
 	if (a->f.psk_file == NULL || a->f.psk_file[0] == '\0')
 		return ST_OK;
-	s = server_read_file(a->f.psk_file, &text, &n, err);
-	if (s != ST_OK) {
-		err_prefix(err, "--mesh-psk-file");
-		return s;
-	}
-	s = derp_mesh_key_parse(bytes_of(text, n), &a->mesh);
-	if (s != ST_OK)
-		err_set(err, "--mesh-psk-file %s: expected 64 hex digits", a->f.psk_file);
-	secret_wipe(text, n);
-	free(text);
-	return s;
+	return server_mesh_key(a->f.psk_file, "--mesh-psk-file", &a->mesh, err);
 }
 
 /* derper's file: {"PrivateKey":"privkey:..."}. ST_NOT_FOUND: it is none, or there is no file. */
@@ -152,29 +141,9 @@ static void accepted_local(void *arg, struct stream *s)
 
 static enum status open_mesh(struct alone *a, struct err *err)
 {
-	struct bytes ca = { 0 };
-	char *ca_text = NULL;
-	size_t n = 0;
-	enum status s = ST_OK;
+	const struct server_mesh m = { (const char *const *)a->f.mesh_with.v, a->f.mesh_with.n, a->f.dev, "--mesh-with" };
 
-	if (a->f.mesh_with.n == 0)
-		return ST_OK;
-	if (getenv("SSL_CERT_FILE") != NULL && server_read_file(getenv("SSL_CERT_FILE"), &ca_text, &n, NULL) == ST_OK)
-		ca = bytes_of(ca_text, n);
-	if (!a->f.dev)
-		s = net_tls_client_new(&(struct net_tls_client_opts){ .ca_pem = ca }, &a->mesh_tls, err);
-	free(ca_text);
-	for (size_t i = 0; i < a->f.mesh_with.n && s == ST_OK; i++) {
-		struct mesh_opts mo = { .tls = a->mesh_tls };
-		char buf[512];
-
-		s = derp_mesh_parse(bytes_of_str(a->f.mesh_with.v[i]), buf, &mo);
-		if (s == ST_OK)
-			derp_mesh_add(a->relay, (unsigned)i % a->n_loops, &mo);
-		else
-			err_set(err, "--mesh-with \"%s\": expected HOST, HOST:PORT or HOST/DIALHOST", a->f.mesh_with.v[i]);
-	}
-	return s;
+	return server_mesh_open(a->relay, a->n_loops, &m, &a->mesh_tls, err);
 }
 
 static uint32_t ms_or(int64_t ns, uint32_t zero)

@@ -20,6 +20,7 @@
 #include "derp/meta_cert.h"
 #include "derp/status.h"
 #include "derp/stun_server.h"
+#include "server/mesh.h"
 
 static bool may_relay(struct server *srv, struct loop *l, const struct node_key *key)
 {
@@ -107,6 +108,20 @@ static enum status open_stun(struct server *srv, struct err *err)
 	return s;
 }
 
+/* The relay that only stands in is none of a region that others share. */
+static bool is_meshed(const struct server *srv)
+{
+	return !srv->relay_stands_in && srv->config->server.relay.mesh_key_path[0] != '\0';
+}
+
+static enum status open_mesh(struct server *srv, struct err *err)
+{
+	const struct config_strings *with = &srv->config->server.relay.mesh_with;
+	const struct server_mesh m = { with->v, with->n, false, "server.relay.mesh_with" };
+
+	return is_meshed(srv) ? server_mesh_open(srv->relay, srv->n_loops, &m, &srv->mesh_tls, err) : ST_OK;
+}
+
 enum status server_relay_open(struct server *srv, struct err *err)
 {
 	const struct config *c = relay_config(srv);
@@ -129,12 +144,19 @@ enum status server_relay_open(struct server *srv, struct err *err)
 		err_prefix(err, "derp.server.private_key_path");
 		return s;
 	}
-	srv->relay = derp_relay_new(&settings);
+	if (is_meshed(srv))
+		s = server_mesh_key(c->server.relay.mesh_key_path, "server.relay.mesh_key_path", &settings.mesh, err);
+	if (s == ST_OK)
+		srv->relay = derp_relay_new(&settings);
 	secret_wipe(&settings.key, sizeof settings.key);
+	secret_wipe(&settings.mesh, sizeof settings.mesh);
+	if (s != ST_OK)
+		return s;
 	for (unsigned i = 0; i < srv->n_loops; i++)
 		derp_relay_attach(srv->relay, i, srv->loops[i].loop);
 	srv->derp_http.relay = srv->relay;
-	return open_stun(srv, err);
+	s = open_mesh(srv, err);
+	return s == ST_OK ? open_stun(srv, err) : s;
 }
 
 /*
@@ -176,6 +198,7 @@ void server_relay_close(struct server *srv)
 	for (unsigned i = 0; i < srv->n_loops; i++)
 		stun_server_free(&srv->loops[i].stun);
 	derp_relay_free(&srv->relay);
+	net_tls_client_free(&srv->mesh_tls);
 	config_free(&srv->stand_in);
 }
 

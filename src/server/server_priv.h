@@ -59,6 +59,7 @@ struct server {
 	struct control *control;
 	struct api *api;
 	struct derp_relay *relay;      /* NULL: none embedded */
+	struct net_tls_client *mesh_tls; /* towards the other relays of its region */
 	struct derp_http derp_http;    /* what the relay's paths need */
 	struct server_bootstrap *bootstrap; /* bootstrap.c */
 	bool relay_stands_in;          /* no DERP map could be had at the start: the relay of this server is in it */

@@ -7,9 +7,9 @@ import ssl
 
 import pytest
 
-from lab import BINARY, NEW, Space, run, until, yaml
+from lab import BINARY, HOST, NEW, OLD, Space, run, until, yaml
 
-R1, R2 = "10.77.0.201", "10.77.0.202"
+R1, R2, OWN = "10.77.0.201", "10.77.0.202", "10.77.0.203"
 
 
 def certificate(folder):
@@ -113,6 +113,42 @@ def test_two_relays_of_a_region_carry_between_their_clients(region):
     r2.start("-mesh-psk-file", good, *mesh, *verify)
     until("meshed again", meshed, timeout=60)
     n1.ping(n2.ip4, direct=False, timeout=60)
+
+
+def test_the_servers_own_relay_shares_its_region_with_another(make_lab, tmp_path):
+    psk, derp = str(tmp_path / "psk"), str(tmp_path / "derp.yaml")
+    with open(psk, "w") as f:
+        f.write("c" * 64 + "\n")
+    with open(derp, "w") as f: # one name, which both have a certificate for
+        f.write(yaml({"regions": {900: {"regionid": 900, "regioncode": "two", "regionname": "Two", "nodes": [
+            {"name": f"900{i}", "regionid": 900, "hostname": HOST, "ipv4": a, "stunport": 3478}
+            for i, a in enumerate((OWN, R1))]}}}))
+    lab = make_lab(config={"derp": {"server": {"region_id": 900, "automatically_add_embedded_derp_region": False}, "paths": [derp]},
+                           "server": {"relay": {"mesh_key_path": psk, "mesh_with": [f"{HOST}/{R1}"]}}})
+    lab.server.run("ip", "addr", "add", OWN + "/24", "dev", "eth0") # where the clients know its relay
+    r1 = Relay(lab, "r1", R1, lab.cert, lab.key)
+    run("cp", lab.cert, os.path.join(r1.dir, HOST + ".crt"))
+    run("cp", lab.key, os.path.join(r1.dir, HOST + ".key"))
+    r1.start("-hostname", HOST, "-mesh-psk-file", psk, "-mesh-with", HOST)
+
+    def own():
+        return lab.server.json("derp", "status", "-i", "0")
+
+    def key(n):
+        return n.self_status()["PublicKey"]
+    n1, n2 = lab.node("n1", NEW, start=False), lab.node("n2", OLD, start=False)
+    for n, far in ((n1, R1), (n2, OWN)):
+        n.nft(f"table inet far {{ chain out {{ type filter hook output priority -300; ip daddr {far} drop; }}\n}}\n")
+    for n in (n1, n2):
+        n.block_udp()
+        n.start()
+        n.up(key=lab.server.auth_key("anna"))
+    until("meshed", lambda: own()["meshPeers"][0]["state"] == "connected" and r1.peer()["state"] == "connected", timeout=40)
+    def theirs():
+        return [c["publicKey"] for c in own()["connections"]]
+    until("each at its relay", lambda: key(n1) in theirs() and key(n2) in r1.keys() and key(n2) not in theirs(), timeout=40)
+    n1.ping(n2.ip4, direct=False, timeout=60)
+    assert own()["counters"]["packets_forwarded_out"] > 0 and own()["counters"]["packets_forwarded_in"] > 0
 
 
 def test_a_relay_alone_asks_the_control_server_about_clients(region):

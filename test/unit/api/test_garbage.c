@@ -68,7 +68,7 @@ static void refused(const struct route *r, const char *body, const char *place)
 
 	call(0, r->method, r->target, NULL, body);
 	if (f.code < 400 || f.code >= 500 || (place != NULL && strstr(f.body, place) == NULL))
-		fail_msg("%s %s with %.200s: %d %s, not %s", r->method, r->target, body, f.code, f.body, place);
+		fail_msg("%s %s with %.200s: %d %s, not %s", r->method, r->target, body, f.code, f.body, place ? place : "a refusal");
 	if (fake_disk_writes(f.disk) != before)
 		fail_msg("%s %s with %.200s: %d, and something was written", r->method, r->target, body, f.code);
 }

@@ -313,6 +313,7 @@ static void a_change_in_a_whole_file_is_seen_alone(void **state)
 		{ "server.relay.max_connections", "3" },
 		{ "server.relay.bytes_per_second", "3" },
 		{ "server.relay.queue_frames", "5" },
+		{ "server.relay.mesh_key_path", "/k" },
 		{ "server.replica.name", "r" },
 		{ "server.replica.lease", "3s" },
 	};

@@ -221,6 +221,8 @@ static void rules_speak_in_known_words(void **state)
 		  "Disabling derp.server.automatically_add_embedded_derp_region requires to configure the derp server "
 		  "in derp.paths",
 		  false },
+		{ "server: {relay: {mesh_with: [a.net]}}\n",
+		  "server.relay.mesh_with needs server.relay.mesh_key_path", false },
 		{ "derp.server: {enabled: true, region_id: 999, stun_listen_addr: ':1'}\n",
 		  "derp.server.private_key_path must be set", false },
 		{ "dns.extra_records: [{name: a.b, value: 1.1.1.1}]\ndns.extra_records_path: /r\n",
