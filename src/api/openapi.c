@@ -9,7 +9,7 @@
 #include <ctype.h>
 #include <stdio.h>
 
-enum type { STR, BOOL, INT, TIME, TIME_NULL, STRS, REF, REF_NULL, REFS };
+enum type { STR, BOOL, INT, TIME, TIME_NULL, STRS, REF, REF_NULL, REFS, OBJECT, OBJECTS };
 
 struct member {
 	const char *name;
@@ -71,6 +71,10 @@ static const struct schema schemas[] = {
 	{ "PolicyAnswer", { { "policy", STR, 0 }, { "updatedAt", TIME, 0 } } },
 	{ "AuditAnswer", { { "entries", REFS, "AuditEntry" } } },
 	{ "HealthAnswer", { { "databaseConnectivity", BOOL, 0 } } },
+	{ "DerpStatusAnswer",
+	  { { "time", TIME, 0 }, { "relay", OBJECT, 0 }, { "region", OBJECT, 0 }, { "counters", OBJECT, 0 }, { "gauges", OBJECT, 0 },
+	    { "drops", OBJECT, 0 }, { "closes", OBJECT, 0 }, { "stun", OBJECT, 0 }, { "meshPeers", OBJECTS, 0 },
+	    { "connections", OBJECTS, 0 }, { "connectionsOmitted", INT, 0 } } },
 	{ "EmptyAnswer", { { NULL, STR, 0 } } },
 };
 
@@ -113,6 +117,7 @@ static const struct operation operations[] = {
 	{ "put", "/api/v1/policy", "setPolicy", "Replace the policy", "", "PolicyRequest", "PolicyAnswer" },
 	{ "post", "/api/v1/policy/check", "checkPolicy", "Check a policy", "", "PolicyRequest", "EmptyAnswer" },
 	{ "get", "/api/v1/audit", "listAudit", "List who changed what", "actor action target since until limit before", NULL, "AuditAnswer" },
+	{ "get", "/api/v1/derp/status", "derpStatus", "See how the relay does", "limit", NULL, "DerpStatusAnswer" },
 	{ "get", "/api/v1/health", "health", "Is the server well?", "", NULL, "HealthAnswer" },
 };
 #define N_OPERATIONS (sizeof operations / sizeof *operations)
@@ -172,16 +177,18 @@ static void put_member(struct jw *w, const struct member *m, bool v30)
 		return;
 	}
 	jw_obj_begin(w);
-	if (m->type == STRS || m->type == REFS) {
+	if (m->type == STRS || m->type == REFS || m->type == OBJECTS) {
 		jw_kstr(w, "type", "array");
 		jw_key(w, "items");
 		if (m->type == REFS) {
 			put_ref(w, m->ref);
 		} else {
 			jw_obj_begin(w);
-			jw_kstr(w, "type", "string");
+			jw_kstr(w, "type", m->type == STRS ? "string" : "object");
 			jw_obj_end(w);
 		}
+	} else if (m->type == OBJECT) {
+		jw_kstr(w, "type", "object");
 	} else {
 		put_type(w, m->type == BOOL ? "boolean" : m->type == INT ? "integer" : "string", m->type == TIME_NULL, v30);
 		if (m->type == TIME || m->type == TIME_NULL)

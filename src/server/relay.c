@@ -268,7 +268,7 @@ void server_relay_status_routes(struct server *srv, struct http_router *r)
 {
 	status = (struct derp_status){ .relay = srv->relay, .loops = srv->n_loops,
 				       .admission = srv->config->derp.server.verify_clients ? "nodes of this server" : "anybody",
-				       .started_unix_ns = srv->started_ns, .region = status_region, .node = status_node,
+				       .mesh_key = is_meshed(srv), .started_unix_ns = srv->started_ns, .region = status_region, .node = status_node,
 				       .stun = status_stun, .arg = srv };
 	http_router_add(r, &(struct http_route){ .methods = "GET", .pattern = "/api/v1/derp/status", .fn = derp_status_handler,
 						 .arg = &status, .auth = API_AUTH_ADMIN });

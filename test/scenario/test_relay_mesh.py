@@ -136,6 +136,7 @@ def test_the_servers_own_relay_shares_its_region_with_another(make_lab, tmp_path
 
     def key(n):
         return n.self_status()["PublicKey"]
+    assert own()["relay"]["meshKey"]
     n1, n2 = lab.node("n1", NEW, start=False), lab.node("n2", OLD, start=False)
     for n, far in ((n1, R1), (n2, OWN)):
         n.nft(f"table inet far {{ chain out {{ type filter hook output priority -300; ip daddr {far} drop; }}\n}}\n")
