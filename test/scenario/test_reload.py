@@ -29,7 +29,7 @@ def test_names_and_records_change_without_a_restart(lab, tmp_path):
     assert n3.ip4 != "100.64.0.3", "the next one would be the third"
     n3.ping(n1.ip4)
     for key in ("dns.base_domain", "prefixes.allocation", "server.tailnet", "dns.extra_records_path"):
-        assert any("restart" not in line for line in s.log().splitlines() if f"key={key}" in line), key
+        until(f"{key} is live", lambda key=key: any("restart" not in line for line in s.log().splitlines() if f"key={key}" in line))
 
 
 def test_a_changed_record_does_not_take_a_reload_back(make_lab, tmp_path):
@@ -61,7 +61,7 @@ def test_what_waits_for_a_restart_waits(lab):
                "dns": {"search_domains": ["found.test"]}})
     until("taken", lambda: "key=dns.search_domains" in s.log())
     for key in ("server_url", "trusted_proxies", "oidc.scope"):
-        assert any("restart" in line for line in s.log().splitlines() if f"key={key}" in line), key
+        until(f"{key} waits", lambda key=key: any("restart" in line for line in s.log().splitlines() if f"key={key}" in line))
     # Login links still lead to where the server was started for.
     assert lab.node("n3", NEW).up_url()[1].startswith("https://control.test/")
     n1.ping(n2.ip4)
