@@ -152,9 +152,10 @@ static struct json_object *member(struct json_object *o, const char *name)
 static void put_text(struct jw *w, struct json_object *o, const char *name)
 {
 	struct json_object *v = member(o, name);
+	const char *text = json_object_is_type(v, json_type_string) ? json_object_get_string(v) : "";
 
-	if (json_object_is_type(v, json_type_string) && json_object_get_string_len(v) > 0)
-		jw_kstr(w, name, json_object_get_string(v));
+	if (text[0] != '\0') /* up to a NUL, if there is one */
+		jw_kstr(w, name, text);
 }
 
 static void put_flag(struct jw *w, struct json_object *o, const char *name)

@@ -242,6 +242,7 @@ static void peers_get_each_member_in_its_type_or_not_at_all(void **state)
 		const char *in, *peer, *why;
 	} cases[] = {
 		{ "{\"OS\":7,\"DeviceModel\":[],\"App\":{}}", "{}", "texts" },
+		{ "{\"OS\":\"\\u0000\",\"App\":\"a\\u0000b\"}", "{\"App\":\"a\"}", "texts with a NUL" },
 		{ "{\"ShieldsUp\":\"true\",\"AppConnector\":1,\"PeerRelay\":null,\"WireIngress\":[true],\"IngressEnabled\":{}}", "{}", "flags" },
 		{ "{\"sshHostKeys\":[7,{},null,\"ssh-ed25519 AAAA\",[\"x\"],true]}", "{\"sshHostKeys\":[\"ssh-ed25519 AAAA\"]}",
 		  "elements of a list" },
