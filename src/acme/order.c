@@ -17,7 +17,7 @@
 
 #define CHAIN_MAX    ((size_t)256 * 1024)
 #define REQUEST_MAX  ((size_t)64 * 1024)
-#define NONCE_TRIES  6
+#define NONCE_TRIES  10
 #define POLL_MIN_MS  250u
 #define POLL_MAX_MS  10000u
 

@@ -46,7 +46,7 @@ class Authority:
         with open(self.lab.cert, "w") as f:
             f.write(self.own)
         self.process = self.server.spawn("pebble", "-config", self.config, log="pebble.log",
-                                         env={"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_AUTHZREUSE": "0", "PEBBLE_WFE_NONCEREJECT": "30"})
+                                         env={"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_AUTHZREUSE": "0", "PEBBLE_WFE_NONCEREJECT": "20"})
         root = until("pebble's root", lambda: self.server.run(
             "curl", "-sS", "--max-time", "5", f"https://{SERVER_IP}:15000/roots/0").stdout)
         with open(self.lab.cert, "a") as f:
