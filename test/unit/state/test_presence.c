@@ -1,4 +1,6 @@
 /* Streams, endpoints, routers, expiry, ephemeral nodes: what is published, when, and as what. */
+#include <sched.h>
+
 #include "helper.h"
 
 #include "policy/engine.h"
@@ -75,12 +77,17 @@ static struct endpoint endpoint(uint8_t last, uint16_t port)
 }
 
 /* The one change of the last publication. */
+/* A snapshot can be seen a moment before its publication is told: it is waited for. */
 static struct node_change last_change(struct world *w)
 {
 	struct node_change c = { 0 };
 
 	pthread_mutex_lock(&w->lock);
-	assert_true(w->pubs.n > 0);
+	while (w->pubs.n == 0) {
+		pthread_mutex_unlock(&w->lock);
+		sched_yield();
+		pthread_mutex_lock(&w->lock);
+	}
 	if (w->pubs.v[w->pubs.n - 1]->n_nodes > 0)
 		c = w->pubs.v[w->pubs.n - 1]->nodes[0];
 	pthread_mutex_unlock(&w->lock);
