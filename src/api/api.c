@@ -11,6 +11,7 @@
 
 #include "base/vec.h"
 #include "crypto/secret.h"
+#include "net/addr_rate.h"
 
 struct api *api_new(const struct api_opts *o)
 {
@@ -25,7 +26,7 @@ struct api *api_new(const struct api_opts *o)
 	a->cors_origins = xcalloc(o->n_cors_origins + 1, sizeof *a->cors_origins);
 	for (; a->n_cors_origins < o->n_cors_origins; a->n_cors_origins++)
 		a->cors_origins[a->n_cors_origins] = xstrdup(o->cors_origins[a->n_cors_origins]);
-	a->rate = o->requests_per_second != 0 ? api_rate_new(o->requests_per_second) : NULL;
+	a->rate = o->requests_per_second != 0 ? addr_rate_new(2.0 * o->requests_per_second, o->requests_per_second) : NULL;
 	return a;
 }
 
@@ -37,7 +38,7 @@ void api_free(struct api **a)
 	for (size_t i = 0; i < (*a)->n_cors_origins; i++)
 		free((*a)->cors_origins[i]);
 	free((*a)->cors_origins);
-	api_rate_free(&(*a)->rate);
+	addr_rate_free(&(*a)->rate);
 	free(*a);
 	*a = NULL;
 }
@@ -365,7 +366,7 @@ enum http_verdict api_check(void *arg, struct http_req *r)
 
 	if (r->route->auth == API_AUTH_PUBLIC)
 		return HTTP_ALLOW;
-	if (a->rate != NULL && !api_rate_take(a->rate, &r->client, clock_mono_ns())) {
+	if (!addr_rate_take(a->rate, &r->client, clock_mono_ns())) {
 		http_respond_overload(r, 429, 1, 2);
 		return HTTP_REFUSED;
 	}

@@ -16,7 +16,7 @@ struct api {
 	const struct http_router *router; /* for api_check */
 	char **cors_origins;
 	size_t n_cors_origins;
-	struct api_rate *rate; /* NULL: no limit */
+	struct addr_rate *rate; /* NULL: no limit */
 };
 
 /*
@@ -54,12 +54,6 @@ struct api_op *api_op_new(struct api *a, struct http_req *r, const char *action,
 void api_op_done(void *op, enum status s, const struct err *err, const struct state_result *res);
 /** What a state_* function said: if it did not take the command, answer with the problem now and free the op. */
 void api_op_submitted(struct api_op *op, enum status s, const struct err *err);
-
-/** Requests of each address; any thread. */
-struct api_rate *api_rate_new(uint32_t per_second);
-void api_rate_free(struct api_rate **r);
-/** Count a request of this address at mono_ns; false: too many. */
-bool api_rate_take(struct api_rate *r, const struct net_addr *from, int64_t mono_ns);
 
 struct snapshot *api_snapshot(struct api *a, struct loop *l);
 /** The actor for the audit log, from the credential; memory of the request. */

@@ -159,9 +159,5 @@ bool api_etag(struct http_req *r, const char *tag)
 
 void api_tag_of(struct bytes b, char out[static 17])
 {
-	uint64_t h = 14695981039346656037u; /* FNV-1a: tells versions apart, keeps nothing secret */
-
-	for (size_t i = 0; i < b.n; i++)
-		h = (h ^ b.p[i]) * 1099511628211u;
-	snprintf(out, 17, "%016llx", (unsigned long long)h);
+	snprintf(out, 17, "%016llx", (unsigned long long)bytes_hash(BYTES_HASH_INIT, b));
 }

@@ -159,8 +159,9 @@ static const char *tag_of(const struct list_job *j)
 	for (size_t i = 0; i < j->n_keys; i++) {
 		const struct preauth_key *k = j->keys[i];
 
-		parts[2] = (parts[2] ^ (k->id * 2 + k->used)) * 1099511628211u;
-		parts[2] = (parts[2] ^ (uint64_t)k->expires_ns) * 1099511628211u;
+		const uint64_t facts[3] = { k->id, k->used, (uint64_t)k->expires_ns };
+
+		parts[2] = bytes_hash(parts[2], bytes_of(facts, sizeof facts));
 	}
 	api_tag_of(bytes_of(parts, sizeof parts), text);
 	return arena_strdup(j->req->arena, text);

@@ -47,6 +47,15 @@ static inline bool bytes_eq_str(struct bytes a, const char *s)
 	return bytes_eq(a, bytes_of_str(s));
 }
 
+#define BYTES_HASH_INIT UINT64_C(14695981039346656037)
+/** FNV-1a, going on from h (BYTES_HASH_INIT, or a random seed where others choose the bytes). Tells apart, keeps no secret. */
+static inline uint64_t bytes_hash(uint64_t h, struct bytes b)
+{
+	for (size_t i = 0; i < b.n; i++)
+		h = (h ^ b.p[i]) * UINT64_C(1099511628211);
+	return h;
+}
+
 /** The rest of `b` after its first `n` bytes; n must not pass b.n. */
 static inline struct bytes bytes_skip(struct bytes b, size_t n)
 {

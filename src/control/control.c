@@ -8,6 +8,7 @@
 
 #include "base/vec.h"
 #include "crypto/secret.h"
+#include "net/addr_rate.h"
 #include "proto/key.h"
 
 #define STREAM_ROOM_DEFAULT ((size_t)256 << 10)
@@ -111,8 +112,8 @@ struct control *control_new(const struct control_opts *o)
 	c->loops = xcalloc(o->n_loops, sizeof(*c->loops));
 	c->body_max = o->body_max != 0 ? o->body_max : BODY_MAX_DEFAULT;
 	c->stream_room = o->stream_room != 0 ? o->stream_room : STREAM_ROOM_DEFAULT;
-	/* Each loop counts its own part of an address's connections. */
-	c->registrations_per_minute = (o->registrations_per_minute + o->n_loops - 1) / o->n_loops;
+	if (o->registrations_per_minute != 0)
+		c->registrations = addr_rate_new(o->registrations_per_minute, o->registrations_per_minute / 60.0);
 	c->probe_interval_ms = o->probe_interval_ms;
 	c->probe_timeout_ms = o->probe_timeout_ms;
 	make_inner(c);
@@ -124,6 +125,7 @@ void control_free(struct control **c)
 	if (*c == NULL)
 		return;
 	http_router_free(&(*c)->inner);
+	addr_rate_free(&(*c)->registrations);
 	secret_wipe(&(*c)->noise_key, sizeof (*c)->noise_key);
 	free((*c)->loops);
 	free((*c)->server_url);
@@ -197,7 +199,6 @@ void control_loop_free(struct control_loop **pcl)
 	if (cl->trim_timer.loop != NULL)
 		loop_timer_cancel(&cl->trim_timer);
 	mapper_loop_free(&cl->maps);
-	control_rates_free(cl);
 	snapshot_unref(&cl->snap);
 	free(cl->streams);
 	free(cl);

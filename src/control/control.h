@@ -27,7 +27,7 @@ struct control_opts {
 	size_t body_max;           /* bytes of a request inside the channel; 0: 1 MiB */
 	size_t stream_room;        /* bytes of a map stream that may wait for its reader; above it the reader is slow; 0: 256 KiB */
 
-	uint32_t registrations_per_minute; /* of one address, 0: no limit */
+	uint32_t registrations_per_minute; /* of one address (IPv6: /64), 0: no limit */
 	int64_t probe_interval_ms, probe_timeout_ms; /* of routers that share a prefix; interval 0: no probes */
 };
 

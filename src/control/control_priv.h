@@ -15,13 +15,12 @@ struct control {
 	unsigned n_loops;
 	struct control_loop **loops; /* by loop index; each used on its own thread only */
 	size_t body_max, stream_room;
-	uint32_t registrations_per_minute;
+	struct addr_rate *registrations; /* NULL: no limit */
 	int64_t probe_interval_ms, probe_timeout_ms;
 };
 
 struct control_map;   /* map.c: one map stream */
 struct control_probe; /* probe.c: one ping on its way */
-struct rate_entry;    /* register.c */
 
 #define CONTROL_MAP_BUCKETS 4096
 
@@ -37,7 +36,6 @@ struct control_loop {
 	struct loop_timer trim_timer;
 	struct control_probe *probes;
 	struct loop_timer probe_timer;
-	struct rate_entry *rates;
 	struct arena *scratch;          /* told.c: empty between two looks */
 	int64_t told_due_ns;            /* wall clock: when a line of somebody's health may change by time; INT64_MAX: never */
 	struct loop_timer told_timer;
@@ -65,7 +63,6 @@ void control_upgrade(void *control, struct http_req *r);
 
 /* register.c */
 void control_register(void *control, struct http_req *r);
-void control_rates_free(struct control_loop *cl);
 
 /* map.c */
 void control_map(void *control, struct http_req *r);

@@ -23,9 +23,7 @@ const char *health_id(enum health_kind k)
 
 static uint64_t hash_text(uint64_t h, const char *s)
 {
-	for (; *s != '\0'; s++)
-		h = (h ^ (uint8_t)*s) * 1099511628211u;
-	return (h ^ 0xff) * 1099511628211u;
+	return bytes_hash(h, bytes_of(s, strlen(s) + 1)); /* with its end: "ab", "c" are not "a", "bc" */
 }
 
 static void add(struct health *h, enum health_kind k, const char *severity, const char *title, const char *text)
@@ -34,7 +32,7 @@ static void add(struct health *h, enum health_kind k, const char *severity, cons
 
 	*m = (struct map_message){ .id = health_id(k), .title = title, .text = text, .severity = severity };
 	h->kinds |= 1u << k;
-	h->digest = hash_text(hash_text(hash_text(h->digest != 0 ? h->digest : 14695981039346656037u, m->id), text), severity);
+	h->digest = hash_text(hash_text(hash_text(h->digest != 0 ? h->digest : BYTES_HASH_INIT, m->id), text), severity);
 }
 
 static void not_before(struct health *h, int64_t when_ns)
@@ -131,7 +129,7 @@ static void look_at_client(struct health *h, const struct node *n, const struct 
 	h->has_version = true;
 	if (client_version_older(is, latest))
 		h->version = (struct map_client_version){ arena_strdup(a, latest), outdated };
-	h->version_digest = hash_text(14695981039346656037u + h->version.urgent, h->version.latest != NULL ? h->version.latest : "");
+	h->version_digest = hash_text(BYTES_HASH_INIT + h->version.urgent, h->version.latest != NULL ? h->version.latest : "");
 }
 
 /* ---- routes, tags ---- */

@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/vec.h"
+#include "net/addr_rate.h"
 #include "proto/register.h"
 
 struct reg {
@@ -210,45 +212,6 @@ static void follow_up(struct reg *g)
 		submit(g);
 }
 
-/* ---- limits ---- */
-
-/*
- * Registrations of one address in the present minute. A small table by hash: two addresses in one cell share it, which
- * can only make the limit stricter for the time being.
- */
-#define RATE_CELLS 4096
-
-struct rate_entry {
-	uint64_t address_hash;
-	uint64_t minute;
-	uint32_t count;
-};
-
-void control_rates_free(struct control_loop *cl)
-{
-	free(cl->rates);
-	cl->rates = NULL;
-}
-
-static bool over_rate(struct control_loop *cl, const struct noise_conn *nc)
-{
-	uint64_t minute = loop_now_ms(cl->loop) / 60000, h = 1469598103934665603u;
-	struct rate_entry *e;
-	uint8_t ip[16];
-
-	if (cl->c->registrations_per_minute == 0)
-		return false;
-	if (cl->rates == NULL)
-		cl->rates = xcalloc(RATE_CELLS, sizeof *cl->rates);
-	net_addr_ip16(&nc->client, ip);
-	for (size_t i = 0; i < sizeof ip; i++)
-		h = (h ^ ip[i]) * 1099511628211u;
-	e = &cl->rates[h % RATE_CELLS];
-	if (e->minute != minute || e->address_hash != h)
-		*e = (struct rate_entry){ h, minute, 0 };
-	return ++e->count > cl->c->registrations_per_minute;
-}
-
 void control_register(void *arg, struct http_req *r)
 {
 	struct control *c = arg;
@@ -257,7 +220,7 @@ void control_register(void *arg, struct http_req *r)
 	struct reg *g;
 
 	control_count(CONTROL_COUNT_REGISTER);
-	if (over_rate(nc->cl, nc)) {
+	if (!addr_rate_take(c->registrations, &nc->client, clock_mono_ns())) {
 		control_count(CONTROL_COUNT_REGISTER_LIMITED);
 		http_respond_overload(r, 429, 5, 30);
 		return;

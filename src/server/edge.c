@@ -7,8 +7,6 @@
  */
 #include "server/server_priv.h"
 
-#include "auth/failures.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,6 +16,7 @@
 
 #include "acme/acme.h"
 #include "base/vec.h"
+#include "net/addr_rate.h"
 
 struct server_loop *server_loop_of(struct server *srv, struct loop *l)
 {
@@ -429,7 +428,7 @@ void server_edge_close(struct server *srv)
 		http_server_free(&sl->http);
 	}
 	conn_limits_unref(&srv->limits);
-	failures_free(&srv->failures);
+	addr_rate_free(&srv->failures);
 	net_tls_server_free(&srv->tls);
 	net_tls_files_free(&srv->tls_files);
 	server_acme_close(srv);

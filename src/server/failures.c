@@ -3,14 +3,15 @@
  *
  * What counts is the answer, wherever it was made: 401 of the API, and of the login pages whatever says that a link, a
  * cookie, a form, a token or a person is not good. What a page of others can make a browser ask for does not count (no
- * key, or a link loaded as a picture): else it could lock its visitors out. An address that has used up its failures gets 429 from all of these
+ * key, or a link loaded as a picture): else it could lock its visitors out. Nor does what comes from this machine: behind a
+ * proxy that nobody named, that is everybody. An address that has used up its failures gets 429 from all of these
  * routes and no look at what it brings; control protocol, relay and set-up pages do not know of it.
  */
 #include "server/server_priv.h"
 
-#include "auth/failures.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/addr_rate.h"
 #include "web/pages.h"
 
 static atomic_uint_fast64_t n_failed, n_refused;
@@ -44,7 +45,7 @@ void server_failures_open(struct server *srv)
 	int64_t n = srv->config->server.limits.failed_logins_per_minute;
 
 	if (n > 0)
-		srv->failures = failures_new((uint32_t)n);
+		srv->failures = addr_rate_new((double)n, (double)n / 60);
 }
 
 void server_failures_done(struct server *srv, const struct http_req *r, int status)
@@ -52,8 +53,8 @@ void server_failures_done(struct server *srv, const struct http_req *r, int stat
 	if (!is_failure(r, status))
 		return;
 	atomic_fetch_add_explicit(&n_failed, 1, memory_order_relaxed);
-	if (srv->failures != NULL)
-		failures_note(srv->failures, &r->client, clock_mono_ns());
+	if (!net_addr_is_loopback(&r->client))
+		(void)addr_rate_take(srv->failures, &r->client, clock_mono_ns()); /* who has none left needs no more */
 }
 
 static void refuse(struct http_req *r)
@@ -78,7 +79,7 @@ enum http_verdict server_check(void *arg, struct http_req *r)
 	struct server *srv = arg;
 
 	if ((r->route->auth != API_AUTH_PUBLIC || is_login(r->route)) &&
-	    failures_used_up(srv->failures, &r->client, clock_mono_ns())) {
+	    addr_rate_used_up(srv->failures, &r->client, clock_mono_ns())) {
 		atomic_fetch_add_explicit(&n_refused, 1, memory_order_relaxed);
 		refuse(r);
 		return HTTP_REFUSED;

@@ -68,7 +68,7 @@ struct server {
 	struct http_router *router;    /* listen_addr */
 	struct http_router *local_router, *metrics_router;
 	struct conn_limits *limits;
-	struct failures *failures;     /* auth/failures.h; NULL: no limit */
+	struct addr_rate *failures;    /* that are left; NULL: no limit */
 	struct net_tls_server *tls;    /* NULL: plain HTTP */
 	struct net_tls_files *tls_files;
 	atomic_uint certificate_failures; /* readings of the files in a row */

@@ -1,6 +1,8 @@
 """The configuration as an operator meets it: what decides nothing, mistakes, reloads."""
 import os
 import re
+import urllib.error
+import urllib.request
 
 import pytest
 
@@ -135,3 +137,16 @@ def test_a_file_of_secrets_that_is_not_there_is_named(stopped):
     stopped.write_config()
     p = stopped.run("configtest", check=False)
     assert p.returncode == 1 and "cannot read the file" in p.stderr
+
+
+def test_this_machine_is_not_locked_out_for_guessing(stopped):
+    """Behind a proxy that nobody named, that would be everybody."""
+    stopped.config["server"] = {"limits": {"failed_logins_per_minute": 3}}
+    stopped.write_config()
+    stopped.start()
+    for _ in range(10):
+        request = urllib.request.Request(f"http://127.0.0.1:{stopped.port}/api/v1/user", headers={"Authorization": "Bearer guess"})
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=10)
+        assert refused.value.code == 401
+    assert "headscale_failed_logins_total 10" in stopped.get("/metrics", stopped.metrics)[2]

@@ -1,4 +1,4 @@
-/* test/unit/auth/test_failures.c -- failures by address: used up, given back, apart from each other. */
+/* test/unit/net/test_addr_rate.c -- shares of addresses: used up, given back, apart from each other. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <cmocka.h>
 
-#include "auth/failures.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "net/addr.h"
+#include "net/addr_rate.h"
 
 static struct net_addr at(const char *ip)
 {
@@ -19,24 +19,24 @@ static struct net_addr at(const char *ip)
 	return a;
 }
 
-static void note(struct failures *f, const char *ip, int64_t now, int n)
+static void note(struct addr_rate *f, const char *ip, int64_t now, int n)
 {
 	struct net_addr a = at(ip);
 
 	while (n-- > 0)
-		failures_note(f, &a, now);
+		(void)addr_rate_take(f, &a, now);
 }
 
-static bool used_up(struct failures *f, const char *ip, int64_t now)
+static bool used_up(struct addr_rate *f, const char *ip, int64_t now)
 {
 	struct net_addr a = at(ip);
 
-	return failures_used_up(f, &a, now);
+	return addr_rate_used_up(f, &a, now);
 }
 
 static void so_many_and_no_more(void **state)
 {
-	struct failures *f = failures_new(30);
+	struct addr_rate *f = addr_rate_new(30, 0.5);
 	int64_t now = 1000 * NS_PER_S;
 
 	(void)state;
@@ -45,13 +45,13 @@ static void so_many_and_no_more(void **state)
 	note(f, "192.0.2.1", now, 1);
 	assert_true(used_up(f, "192.0.2.1", now));
 	assert_false(used_up(f, "192.0.2.2", now)); /* another's are another's */
-	failures_free(&f);
+	addr_rate_free(&f);
 	assert_null(f);
 }
 
 static void they_come_back_one_by_one(void **state)
 {
-	struct failures *f = failures_new(30);
+	struct addr_rate *f = addr_rate_new(30, 0.5);
 	int64_t now = 1000 * NS_PER_S;
 
 	(void)state;
@@ -63,12 +63,12 @@ static void they_come_back_one_by_one(void **state)
 	assert_false(used_up(f, "192.0.2.1", now + 120 * NS_PER_S));
 	note(f, "192.0.2.1", now + 120 * NS_PER_S, 29);
 	assert_false(used_up(f, "192.0.2.1", now + 120 * NS_PER_S));
-	failures_free(&f);
+	addr_rate_free(&f);
 }
 
 static void a_network_of_ipv6_is_one(void **state)
 {
-	struct failures *f = failures_new(2);
+	struct addr_rate *f = addr_rate_new(2, 2 / 60.0);
 	int64_t now = 1000 * NS_PER_S;
 
 	(void)state;
@@ -78,29 +78,31 @@ static void a_network_of_ipv6_is_one(void **state)
 	assert_false(used_up(f, "2001:db8:1:3::77", now));
 	note(f, "192.0.2.1", now, 2);
 	assert_true(used_up(f, "::ffff:192.0.2.1", now)); /* the same address, written otherwise */
-	failures_free(&f);
+	addr_rate_free(&f);
 }
 
-static void this_machine_is_not_counted(void **state)
+static void what_is_refused_uses_nothing(void **state)
 {
-	struct failures *f = failures_new(1);
+	struct net_addr a = at("::ffff:192.0.2.1"), b = at("::ffff:192.0.2.2");
+	struct addr_rate *f = addr_rate_new(2, 1);
+	int64_t now = 1000 * NS_PER_S;
 
 	(void)state;
-	note(f, "127.0.0.1", NS_PER_S, 10);
-	note(f, "::1", NS_PER_S, 10);
-	assert_false(used_up(f, "127.0.0.1", NS_PER_S));
-	assert_false(used_up(f, "::1", NS_PER_S));
-	failures_free(&f);
-	{
-		struct net_addr a = at("192.0.2.1");
-
-		assert_false(failures_used_up(NULL, &a, NS_PER_S));
-	}
+	assert_true(addr_rate_take(f, &a, now));
+	assert_true(addr_rate_take(f, &a, now));
+	for (int i = 0; i < 100; i++)
+		assert_false(addr_rate_take(f, &a, now));
+	assert_true(addr_rate_take(f, &b, now)); /* of IPv4, as a socket of both families gives it: not one network */
+	assert_true(addr_rate_take(f, &a, now + NS_PER_S + 1000));
+	assert_false(addr_rate_take(f, &a, now + NS_PER_S + 1000));
+	addr_rate_free(&f);
+	assert_true(addr_rate_take(NULL, &a, now));
+	assert_false(addr_rate_used_up(NULL, &a, now));
 }
 
 static void a_flood_does_not_make_it_forget(void **state)
 {
-	struct failures *f = failures_new(30);
+	struct addr_rate *f = addr_rate_new(30, 0.5);
 	int64_t now = 1000 * NS_PER_S;
 	char ip[32];
 
@@ -111,7 +113,7 @@ static void a_flood_does_not_make_it_forget(void **state)
 		note(f, ip, now, 1);
 	}
 	assert_true(used_up(f, "192.0.2.1", now));
-	failures_free(&f);
+	addr_rate_free(&f);
 }
 
 int main(void)
@@ -120,7 +122,7 @@ int main(void)
 		cmocka_unit_test(so_many_and_no_more),
 		cmocka_unit_test(they_come_back_one_by_one),
 		cmocka_unit_test(a_network_of_ipv6_is_one),
-		cmocka_unit_test(this_machine_is_not_counted),
+		cmocka_unit_test(what_is_refused_uses_nothing),
 		cmocka_unit_test(a_flood_does_not_make_it_forget),
 	};
 
