@@ -617,25 +617,18 @@ static void move_node(struct build *b, const struct rec *r)
 	}
 }
 
-static bool among(const user_id *v, size_t n, user_id id)
+static int by_user(const void *a, const void *b)
 {
-	for (size_t lo = 0; n;) {
-		size_t mid = lo + n / 2;
-		if (v[mid] == id)
-			return true;
-		if (v[mid] < id) {
-			n -= mid + 1 - lo;
-			lo = mid + 1;
-		} else {
-			n = mid - lo;
-		}
-	}
-	return false;
+	user_id x = *(const user_id *)a, y = *(const user_id *)b;
+
+	return x < y ? -1 : x > y;
 }
 
 static bool is_theirs(const struct rec *r, const user_id *user, size_t n)
 {
-	return among(user, n, r->n_tags ? r->created_by : r->user);
+	user_id id = r->n_tags ? r->created_by : r->user;
+
+	return bsearch(&id, user, n, sizeof *user, by_user) != NULL;
 }
 
 /* Users first: nodes that come with them are judged by the new ones. */

@@ -55,19 +55,16 @@ enum status server_mesh_open(struct derp_relay *relay, unsigned n_loops, const s
 	enum status s = ST_OK;
 
 	for (size_t i = 0; i < m->n && s == ST_OK; i++) {
-		const char *with = m->with[i];
-		bool plain = strncmp(with, PLAIN, strlen(PLAIN)) == 0;
+		bool prefixed = strncmp(m->with[i], PLAIN, strlen(PLAIN)) == 0, plain = prefixed || m->plain;
 		struct mesh_opts mo = { .tls = NULL };
 		char buf[512];
 
-		if (plain)
-			with += strlen(PLAIN);
-		else if (!m->plain && *tls == NULL)
+		if (!plain && *tls == NULL)
 			s = make_tls(tls, err);
 		if (s != ST_OK)
 			return s;
-		mo.tls = plain || m->plain ? NULL : *tls;
-		s = derp_mesh_parse(bytes_of_str(with), buf, &mo);
+		mo.tls = plain ? NULL : *tls;
+		s = derp_mesh_parse(bytes_of_str(m->with[i] + (prefixed ? strlen(PLAIN) : 0)), buf, &mo);
 		if (s == ST_OK)
 			derp_mesh_add(relay, (unsigned)i % n_loops, &mo);
 		else

@@ -41,7 +41,7 @@ static bool facts_differ(const struct node *n, const struct hostinfo *h)
 /*
  * Tags that a tagged node asks for in a running connection: it gets them if those it has own all of them (tagOwners), as the
  * hosted service does; else it keeps what it has. Only a change of what it asks for counts, so that what an administrator
- * gave stays. A node of a user gets tags at a login alone, and nobody loses all of them this way.
+ * gave stays. A node of a user gets tags at a login alone.
  */
 static bool may_take_tags(const struct policy_engine *e, const struct str_list *has, const struct str_list *asks)
 {
@@ -56,7 +56,7 @@ static bool may_take_tags(const struct policy_engine *e, const struct str_list *
 	return true;
 }
 
-/* What an administrator or a key gave is not given back by leaving some of it out. */
+/* Nothing that it has not: what an administrator or a key gave is not given back by leaving some or all of it out. */
 static bool asks_for_less(const struct str_list *has, const struct str_list *asks)
 {
 	for (uint32_t i = 0; i < asks->n; i++)
@@ -67,7 +67,7 @@ static bool asks_for_less(const struct str_list *has, const struct str_list *ask
 
 static bool take_tags(struct draft *d, struct node *n, const struct str_list *asks)
 {
-	if (!node_is_tagged(n) || asks == NULL || asks->n == 0 || str_list_eq(n->request_tags, asks) || str_list_eq(n->tags, asks))
+	if (!node_is_tagged(n) || asks == NULL || str_list_eq(n->request_tags, asks))
 		return false;
 	if (asks_for_less(n->tags, asks) || !may_take_tags(d->st->cur->policy, n->tags, asks))
 		return false;
