@@ -16,6 +16,7 @@
 #include "net/tcp.h"
 #include "net/tls.h"
 #include "net/tls_files.h"
+#include "server/fast_start.h"
 
 #define ALONE_LOOPS_MAX 64u
 #define ALONE_LIST_MAX  64u
@@ -60,7 +61,8 @@ struct alone {
 	struct acme *acme;
 	struct net_tls_server *tls;
 	struct net_tls_client *mesh_tls;
-	struct loop_timer meta_timer, names_timer;
+	struct fast_start fast_start;
+	struct loop_timer names_timer;
 	struct rate_shared accepting;
 	_Atomic uint64_t accepts_refused;
 	int64_t started_ns;

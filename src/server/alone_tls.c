@@ -14,10 +14,7 @@
 
 #include "base/clock.h"
 #include "crypto/secret.h"
-#include "derp/meta_cert.h"
 #include "derp/self_cert.h"
-
-#define META_CERT_MS (7 * 24 * 3600 * UINT64_C(1000)) /* it is good for 30 days */
 
 static bool is_ip(const char *host)
 {
@@ -139,38 +136,19 @@ enum status alone_tls_open(struct alone *a, struct err *err)
 	return net_tls_server_new(&o, &a->tls, err);
 }
 
-static void renew_meta_cert(void *arg)
-{
-	struct alone *a = arg;
-	struct err err = { 0 };
-	uint8_t *der = NULL;
-	size_t n = 0;
-	enum status s = derp_meta_cert(derp_relay_key(a->relay), clock_unix_ns() / NS_PER_S, NULL, &der, &n);
-
-	if (s == ST_OK && a->files != NULL)
-		s = net_tls_files_set_extra(a->files, bytes_of(der, n), &err);
-	if (s == ST_OK && a->acme != NULL)
-		s = acme_set_extra(a->acme, bytes_of(der, n), &err);
-	free(der);
-	if (s != ST_OK)
-		log_warn("clients will not start fast", LOG_STR("error", err.text), LOG_END);
-	loop_timer_start(&a->meta_timer, META_CERT_MS);
-}
-
 void alone_tls_start(struct alone *a)
 {
 	if (a->acme != NULL)
 		acme_start(a->acme);
 	if (a->tls == NULL || a->relay == NULL)
 		return;
-	loop_timer_init(&a->meta_timer, a->main, renew_meta_cert, a);
-	renew_meta_cert(a);
+	a->fast_start = (struct fast_start){ .relay = a->relay, .files = a->files, .acme = a->acme };
+	fast_start_begin(&a->fast_start, a->main);
 }
 
 void alone_tls_close(struct alone *a)
 {
-	if (a->meta_timer.loop != NULL)
-		loop_timer_cancel(&a->meta_timer);
+	fast_start_stop(&a->fast_start);
 	net_tls_server_free(&a->tls);
 	net_tls_files_free(&a->files);
 	acme_free(&a->acme);

@@ -11,13 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "acme/acme.h"
 #include "base/json_out.h"
 #include "base/vec.h"
 #include "crypto/private_file.h"
 #include "crypto/secret.h"
 #include "derp/http.h"
-#include "derp/meta_cert.h"
 #include "derp/status.h"
 #include "derp/stun_server.h"
 #include "server/mesh.h"
@@ -159,42 +157,17 @@ enum status server_relay_open(struct server *srv, struct err *err)
 	return s == ST_OK ? open_stun(srv, err) : s;
 }
 
-/*
- * The certificate behind the chain that tells a client the relay's key, so that it may send its login with its request. It is
- * good for 30 days, and made anew long before.
- */
-#define META_CERT_MS (7 * 24 * 3600 * UINT64_C(1000))
-
-static void renew_meta_cert(void *arg)
-{
-	struct server *srv = arg;
-	struct err err = { 0 };
-	uint8_t *der = NULL;
-	size_t n = 0;
-	enum status s = derp_meta_cert(derp_relay_key(srv->relay), clock_unix_ns() / NS_PER_S, NULL, &der, &n);
-
-	if (s == ST_OK && srv->tls_files != NULL)
-		s = net_tls_files_set_extra(srv->tls_files, bytes_of(der, n), &err);
-	if (s == ST_OK && srv->acme != NULL)
-		s = acme_set_extra(srv->acme, bytes_of(der, n), &err);
-	free(der);
-	if (s != ST_OK)
-		log_warn("clients will not start fast on the relay", LOG_STR("error", err.text), LOG_END);
-	loop_timer_start(&srv->meta_cert_timer, META_CERT_MS);
-}
-
 void server_relay_fast_start(struct server *srv)
 {
 	if (srv->relay == NULL || srv->tls == NULL)
 		return;
-	loop_timer_init(&srv->meta_cert_timer, srv->main, renew_meta_cert, srv);
-	renew_meta_cert(srv);
+	srv->fast_start = (struct fast_start){ .relay = srv->relay, .files = srv->tls_files, .acme = srv->acme };
+	fast_start_begin(&srv->fast_start, srv->main);
 }
 
 void server_relay_close(struct server *srv)
 {
-	if (srv->meta_cert_timer.loop != NULL)
-		loop_timer_cancel(&srv->meta_cert_timer);
+	fast_start_stop(&srv->fast_start);
 	for (unsigned i = 0; i < srv->n_loops; i++)
 		stun_server_free(&srv->loops[i].stun);
 	derp_relay_free(&srv->relay);

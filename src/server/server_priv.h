@@ -22,6 +22,7 @@
 #include "net/tls.h"
 #include "net/tls_files.h"
 #include "net/watch.h"
+#include "server/fast_start.h"
 #include "server/settings.h"
 #include "state/state.h"
 
@@ -64,7 +65,7 @@ struct server {
 	struct server_bootstrap *bootstrap; /* bootstrap.c */
 	bool relay_stands_in;          /* no DERP map could be had at the start: the relay of this server is in it */
 	struct config *stand_in;       /* then: `config` with the relay on */
-	struct loop_timer meta_cert_timer; /* relay.c */
+	struct fast_start fast_start;
 	struct http_router *router;    /* listen_addr */
 	struct http_router *local_router, *metrics_router;
 	struct conn_limits *limits;
