@@ -76,7 +76,6 @@ void control_map_each(struct control_loop *cl, void (*fn)(void *arg, struct map_
 struct told {
 	uint64_t digest, version_digest;
 	int64_t next_ns; /* wall clock: when to look again with nothing changed */
-	uint32_t kinds;
 };
 typedef void told_fn(void *arg, struct map_stream *ms, struct told *t);
 /** For each open stream of the loop, and for those of one node; fn may not end one. */

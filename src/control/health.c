@@ -31,7 +31,6 @@ static void add(struct health *h, enum health_kind k, const char *severity, cons
 	struct map_message *m = &h->v[h->n++];
 
 	*m = (struct map_message){ .id = health_id(k), .title = title, .text = text, .severity = severity };
-	h->kinds |= 1u << k;
 	h->digest = hash_text(hash_text(hash_text(h->digest != 0 ? h->digest : BYTES_HASH_INIT, m->id), text), severity);
 }
 

@@ -26,7 +26,6 @@ enum health_kind {
 struct health {
 	struct map_message v[HEALTH_KINDS];
 	size_t n;
-	uint32_t kinds;     /* bit of each kind that holds */
 	uint64_t digest;    /* of all lines; equal lines, equal digest; 0: none */
 	int64_t next_ns;    /* wall clock: when it may be otherwise with nothing changed; INT64_MAX: never */
 	bool has_version;   /* the operator named a release: `version` is to be told */

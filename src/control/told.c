@@ -24,7 +24,7 @@ static void look_by(struct control_loop *cl, int64_t when_ns)
 
 static void keep(struct told *t, const struct health *h)
 {
-	*t = (struct told){ .digest = h->digest, .version_digest = h->version_digest, .next_ns = h->next_ns, .kinds = h->kinds };
+	*t = (struct told){ .digest = h->digest, .version_digest = h->version_digest, .next_ns = h->next_ns };
 }
 
 void told_first(struct control_loop *cl, node_id id, struct told *t, struct map_client *client)
@@ -47,19 +47,6 @@ void told_done(struct control_loop *cl)
 	arena_reset(cl->scratch);
 }
 
-/* All lines that hold, and those that held and do not any more. */
-static enum status tell_lines(struct map_stream *ms, const struct health *h, uint32_t before, int64_t now_ns)
-{
-	struct map_message v[2 * HEALTH_KINDS];
-	size_t n = h->n;
-
-	memcpy(v, h->v, n * sizeof *v);
-	for (int k = 0; k < HEALTH_KINDS; k++)
-		if ((before & ~h->kinds) >> k & 1)
-			v[n++] = (struct map_message){ .id = health_id(k) };
-	return map_stream_messages(ms, v, n, now_ns);
-}
-
 static void look(struct control_loop *cl, struct map_stream *ms, struct told *t)
 {
 	static const struct map_client_version latest = { NULL, false }; /* a notice is taken back */
@@ -70,9 +57,8 @@ static void look(struct control_loop *cl, struct map_stream *ms, struct told *t)
 	if (n == NULL)
 		return; /* its stream is about to end */
 	health_look(n, cl->snap->settings, clock_unix_ns(), cl->scratch, &h);
-	if (h.digest != t->digest && tell_lines(ms, &h, t->kinds, now_ns) == ST_OK) {
+	if (h.digest != t->digest && map_stream_messages(ms, h.v, h.n, now_ns) == ST_OK) {
 		t->digest = h.digest;
-		t->kinds = h.kinds;
 		control_count(CONTROL_COUNT_HEALTH_TOLD);
 	}
 	if (h.version_digest != t->version_digest &&

@@ -106,8 +106,8 @@ enum status map_stream_ping(struct map_stream *ms, const struct map_ping *p, int
 /** Ask the client to open a URL. ST_AGAIN likewise. */
 enum status map_stream_pop_browser(struct map_stream *ms, const char *url, int64_t now_ns) MUST_CHECK;
 /**
- * What is wrong with it now: all lines of its health, and with title NULL those told before that are mended. In the form that
- * its client knows; costs the client a rebuild of its map. ST_AGAIN likewise.
+ * What is wrong with it now: all lines of its health, in place of those told before, in the form that its client knows. Costs the
+ * client a rebuild of its map. ST_AGAIN likewise.
  */
 enum status map_stream_messages(struct map_stream *ms, const struct map_message *m, size_t n, int64_t now_ns) MUST_CHECK;
 /** What it is told of newer releases of itself; on a keep-alive. ST_AGAIN likewise. */

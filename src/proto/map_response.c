@@ -156,12 +156,11 @@ static void write_message(const struct map_message *m, struct jw *w)
 void map_messages_write(const struct map_message *m, size_t n, struct jw *w)
 {
 	jw_obj_begin(w);
+	jw_key(w, "*");
+	jw_null(w);
 	for (size_t i = 0; i < n; i++) {
 		jw_key_bytes(w, bytes_of_str(m[i].id));
-		if (m[i].title != NULL)
-			write_message(&m[i], w);
-		else
-			jw_null(w);
+		write_message(&m[i], w);
 	}
 	jw_obj_end(w);
 }
@@ -172,8 +171,7 @@ void map_health_write(const struct map_message *m, size_t n, struct jw *w)
 
 	buf_init(&all, 65536);
 	for (size_t i = 0; i < n; i++)
-		if (m[i].title != NULL)
-			buf_printf(&all, "%s%s: %s", all.n > 0 ? " | " : "", m[i].title, m[i].text);
+		buf_printf(&all, "%s%s: %s", all.n > 0 ? " | " : "", m[i].title, m[i].text);
 	jw_arr_begin(w);
 	if (all.n > 0)
 		jw_str_bytes(w, buf_bytes(&all));

@@ -56,16 +56,19 @@ void map_pop_browser_encode(const char *url, int64_t now_unix_ns, struct buf *b)
 /* One line of the client's health, as capability versions from MAP_CAP_MESSAGES on have it. */
 #define MAP_CAP_MESSAGES 117
 struct map_message {
-	const char *id;         /* key; sent again to replace, or with title NULL to take it back */
+	const char *id;         /* key */
 	const char *title, *text;
 	const char *severity;   /* "high", "medium", "low" */
 	bool impacts_connectivity;
 	const char *action_url, *action_label; /* NULL: none */
 };
-/** The object of DisplayMessages: {"id":{..}, "other":null}. */
+/**
+ * The object of DisplayMessages, which replaces all before: {"*":null,"id":{..}}. Never a change of some: client 1.102.5 makes it in
+ * the map that its last network map is being read from, and Go ends a programme that is caught at that.
+ */
 void map_messages_write(const struct map_message *m, size_t n, struct jw *w);
 /**
- * The same for older clients: the list of Health, without those that are taken back. [] is "all is well". All lines are one text:
+ * The same for older clients: the list of Health. [] is "all is well". All lines are one text:
  * of several, clients before DisplayMessages show the last alone.
  */
 void map_health_write(const struct map_message *m, size_t n, struct jw *w);

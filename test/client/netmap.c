@@ -596,6 +596,9 @@ static void apply_messages(struct netmap *m, struct json_object *change)
 	struct json_object *all = json_object_new_object(), *old = get(m->parts, "DisplayMessages");
 	struct json_object_iter it;
 
+	/* Client 1.102.5 changes the map in place that its last network map is being read from, and dies of it now and then. */
+	if (old && !json_object_object_get_ex(change, "*", NULL))
+		violate(m, NETMAP_BAD_FIELD, "DisplayMessages are changed and not replaced");
 	if (old && !json_object_object_get_ex(change, "*", NULL)) {
 		json_object_object_foreachC(old, it)
 			json_object_object_add(all, it.key, json_object_get(it.val));
